@@ -1,19 +1,20 @@
 #include "jsonio/json.h"
 
-#include <boost/json/parse.hpp>
+#include <boost/json/parser.hpp>
 #include <boost/json/serialize.hpp>
 
 namespace caracal::jsonio {
 
 Result<json::value> parse(std::string_view text) {
-  json::stream_parser parser({}, json::parse_options{.numbers = {}, .max_depth = 128});
+  json::parse_options options;
+  options.max_depth = 128;
+  json::parser parser({}, options);
   boost::system::error_code error;
+  // Stops after the first value; what follows may only be white space.
   const size_t used = parser.write_some(text.data(), text.size(), error);
-  if (!error && used < text.size()) {
-    const std::string_view rest = text.substr(used);
-    if (rest.find_first_not_of(" \t\r\n") != std::string_view::npos) error = json::error::extra_data;
+  if (!error && text.find_first_not_of(" \t\r\n", used) != std::string_view::npos) {
+    error = json::error::extra_data;
   }
-  if (!error) parser.finish(error);
   if (error) {
     return fail(Errc::kInvalid, "invalid JSON at byte " + std::to_string(used) + ": " + error.message());
   }
