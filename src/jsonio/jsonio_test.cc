@@ -33,6 +33,20 @@ TEST(Yaml, ErrorsNameLineAndColumn) {
   EXPECT_NE(twice.error().message.find("\"a\" is there twice at line 2"), std::string::npos) << twice.error().message;
 }
 
+TEST(Yaml, AliasesCannotFillTheMemory) {
+  std::string text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
+  for (int i = 1; i < 10; ++i) {
+    const std::string from = "*a" + std::to_string(i - 1);
+    text += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [";
+    for (int k = 0; k < 10; ++k) text += (k == 0 ? "" : ", ") + from;
+    text += "]\n";
+  }
+  const auto bomb = parse_yaml(text);
+  ASSERT_FALSE(bomb);
+  EXPECT_NE(bomb.error().message.find("aliases"), std::string::npos) << bomb.error().message;
+  EXPECT_EQ(to_string(yaml("a: &x [1]\nb: *x\n")), R"({"a":[1],"b":[1]})");
+}
+
 TEST(Yaml, WritesWhatItReads) {
   const std::string text =
       "apiVersion: v1\nspec:\n  ports:\n  - port: 80\n    name: http\n  - - 1\n    - 2\n  empty: {}\n  none: []\n  quoted: \"80\"\n"

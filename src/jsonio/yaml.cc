@@ -63,7 +63,10 @@ std::string position(const YAML::Mark& mark) {
   return "line " + std::to_string(mark.line + 1) + ", column " + std::to_string(mark.column + 1);
 }
 
-Result<json::value> convert(const YAML::Node& node, int depth) {
+// `budget` is what may still be made: aliases let a short text stand for a document that fills the memory.
+Result<json::value> convert(const YAML::Node& node, int depth, size_t& budget) {
+  if (budget == 0) return fail(Errc::kInvalid, "YAML whose aliases expand to too much, at " + position(node.Mark()));
+  --budget;
   if (depth > 128) return fail(Errc::kInvalid, "YAML nested deeper than 128 levels at " + position(node.Mark()));
   switch (node.Type()) {
     case YAML::NodeType::Undefined:
@@ -75,7 +78,7 @@ Result<json::value> convert(const YAML::Node& node, int depth) {
     case YAML::NodeType::Sequence: {
       json::array array;
       for (const YAML::Node& element : node) {
-        CARACAL_ASSIGN(json::value value, convert(element, depth + 1));
+        CARACAL_ASSIGN(json::value value, convert(element, depth + 1, budget));
         array.push_back(std::move(value));
       }
       return json::value(std::move(array));
@@ -85,7 +88,7 @@ Result<json::value> convert(const YAML::Node& node, int depth) {
       for (const auto& member : node) {
         if (!member.first.IsScalar()) return fail(Errc::kInvalid, "a key that is not a scalar at " + position(member.first.Mark()));
         const std::string& key = member.first.Scalar();
-        CARACAL_ASSIGN(json::value value, convert(member.second, depth + 1));
+        CARACAL_ASSIGN(json::value value, convert(member.second, depth + 1, budget));
         if (!object.emplace(key, std::move(value)).second) {
           return fail(Errc::kInvalid, "key \"" + key + "\" is there twice at " + position(member.first.Mark()));
         }
@@ -155,8 +158,10 @@ void append_yaml(std::string& out, const json::value& value, size_t indent, bool
 Result<std::vector<json::value>> parse_yaml(std::string_view text) {
   try {
     std::vector<json::value> documents;
+    // Without aliases a text cannot hold more nodes than characters.
+    size_t budget = 10 * text.size() + 10'000;
     for (const YAML::Node& node : YAML::LoadAll(std::string(text))) {
-      CARACAL_ASSIGN(json::value value, convert(node, 0));
+      CARACAL_ASSIGN(json::value value, convert(node, 0, budget));
       if (!value.is_null()) documents.push_back(std::move(value));
     }
     return documents;
