@@ -13,6 +13,7 @@ pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(MNL REQUIRED IMPORTED_TARGET libmnl)
 pkg_check_modules(NFTNL REQUIRED IMPORTED_TARGET libnftnl)
 pkg_check_modules(YAMLCPP REQUIRED IMPORTED_TARGET yaml-cpp)
+pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
 find_path(TL_EXPECTED_INCLUDE tl/expected.hpp REQUIRED)
 
 if(CARACAL_TESTS)

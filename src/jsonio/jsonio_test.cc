@@ -47,6 +47,12 @@ TEST(Yaml, AliasesCannotFillTheMemory) {
   EXPECT_EQ(to_string(yaml("a: &x [1]\nb: *x\n")), R"({"a":[1],"b":[1]})");
 }
 
+TEST(Yaml, TextThatIsNeitherThisDocumentNorTheNextIsAnError) {
+  for (const char* text : {",", "!a,", "\"x\",", "&a ,", "{a: 1},{b: 2}", "a: 1\n---\n,"}) {
+    EXPECT_FALSE(parse_yaml(text)) << text;
+  }
+}
+
 TEST(Yaml, WritesWhatItReads) {
   const std::string text =
       "apiVersion: v1\nspec:\n  ports:\n  - port: 80\n    name: http\n  - - 1\n    - 2\n  empty: {}\n  none: []\n  quoted: \"80\"\n"

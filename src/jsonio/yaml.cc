@@ -1,11 +1,13 @@
 #include "jsonio/yaml.h"
 
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <boost/json/serialize.hpp>
 #include <charconv>
 #include <cmath>
 #include <optional>
+#include <sstream>
 
 namespace caracal::jsonio {
 namespace {
@@ -153,10 +155,41 @@ void append_yaml(std::string& out, const json::value& value, size_t indent, bool
   }
 }
 
+// yaml-cpp 0.7 gives an endless row of empty documents, without reading on, when a document is followed
+// by what can neither continue it nor begin another (the text "," is enough). A pass that builds nothing
+// finds that first: each document must begin behind the one before.
+class DocumentsAdvance final : public YAML::EventHandler {
+ public:
+  static void check(const std::string& text) {
+    std::istringstream stream(text);
+    YAML::Parser parser(stream);
+    DocumentsAdvance handler;
+    while (parser.HandleNextDocument(handler)) {
+    }
+  }
+
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (mark.pos <= last_) throw YAML::ParserException(mark, "expected the end of the document");
+    last_ = mark.pos;
+  }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+ private:
+  int last_ = -1;
+};
+
 }  // namespace
 
 Result<std::vector<json::value>> parse_yaml(std::string_view text) {
   try {
+    DocumentsAdvance::check(std::string(text));
     std::vector<json::value> documents;
     // Without aliases a text cannot hold more nodes than characters.
     size_t budget = 10 * text.size() + 10'000;
