@@ -1,5 +1,5 @@
-// Backoff: how long to wait before the next attempt. Exponential with jitter; pure but for the random
-// numbers, which are injected. Thread-compatible.
+// Backoff: how long to wait before the next attempt. Exponential with jitter; pure but for the
+// random numbers, which are injected. Thread-compatible.
 #pragma once
 
 #include <functional>

@@ -1,10 +1,10 @@
 // Loop: a single-threaded event loop; timers, file descriptors, child processes, signals, work on
 // other threads, and functions posted from other threads.
 //
-// Everything on a loop runs on the one thread that calls run(), so what lives on a loop needs no lock.
-// Only post() and stop() may be called from any thread; everything else, and the end of every Handle,
-// happens on the loop's thread (or on the thread that builds the loop, before run()).
-// libuv is behind it and shows in loop.cc only.
+// Everything on a loop runs on the one thread that calls run(), so what lives on a loop needs no
+// lock. Only post() and stop() may be called from any thread; everything else, and the end of every
+// Handle, happens on the loop's thread (or on the thread that builds the loop, before run()). libuv
+// is behind it and shows in loop.cc only.
 #pragma once
 
 #include <sys/types.h>
@@ -45,8 +45,8 @@ class [[nodiscard]] Handle {
   std::shared_ptr<detail::Source> source_;
 };
 
-// Which readiness of a file descriptor is wanted, or came. An error or hang-up comes as readable, so
-// that the next read tells.
+// Which readiness of a file descriptor is wanted, or came. An error or hang-up comes as readable,
+// so that the next read tells.
 struct Ready {
   bool read = false;
   bool write = false;
@@ -62,8 +62,8 @@ class Loop {
   // Runs until stop(). A stop() that came before run() counts. May be called again.
   void run();
   void stop();  // any thread
-  // Runs until the condition holds (asked after every round of events) or the limit is over; returns
-  // whether it holds. For tests and tools that wait for something.
+  // Runs until the condition holds (asked after every round of events) or the limit is over;
+  // returns whether it holds. For tests and tools that wait for something.
   bool run_until(const std::function<bool()>& condition, Duration limit);
 
   Clock::time_point now() const { return Clock::now(); }
@@ -86,7 +86,8 @@ class Loop {
   // fn runs on the loop each time the process gets the signal.
   Result<Handle> watch_signal(int signal_number, Callback fn);
 
-  // Runs fn on a thread of the shared pool (4 threads), then done on the loop with what fn returned.
+  // Runs fn on a thread of the shared pool (4 threads), then done on the loop with what fn
+  // returned.
   template <typename Fn, typename Done>
   void work(Fn fn, Done done) {
     using Value = std::invoke_result_t<Fn&>;

@@ -1,8 +1,8 @@
 // Mailbox: hands values from any thread to one loop, keeping only the newest value of each key.
 //
 // Bounded by the number of keys, never by the number of events: while the receiving loop is busy, a
-// later value of a key takes the place of the earlier one. A batch is in the order in which its keys
-// first came; a marker (such as "in sync") put under a key of its own therefore arrives after
+// later value of a key takes the place of the earlier one. A batch is in the order in which its
+// keys first came; a marker (such as "in sync") put under a key of its own therefore arrives after
 // everything put before it. put() is thread-safe. The mailbox is destroyed on the receiver's
 // thread; what is in it then is dropped.
 #pragma once

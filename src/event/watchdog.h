@@ -1,8 +1,10 @@
-// Watchdog: notices a loop that does not turn any more (a call that blocks, an endless computation).
+// Watchdog: notices a loop that does not turn any more (a call that blocks, an endless
+// computation).
 //
 // Each watched loop beats once per check; a thread of its own looks at the age of each beat. A loop
 // silent for `report_after` is logged and reported once, and again when it is back; one silent for
-// `abort_after` ends the process, so that its supervisor starts it anew (the kernel keeps its state).
+// `abort_after` ends the process, so that its supervisor starts it anew (the kernel keeps its
+// state).
 #pragma once
 
 #include <functional>
@@ -44,7 +46,8 @@ class Watchdog {
 
   std::vector<LoopHealth> health() const;  // any thread
 
-  // One look at every loop as of `now`, as the thread does each period. Any thread; public for tests.
+  // One look at every loop as of `now`, as the thread does each period. Any thread; public for
+  // tests.
   void check(Clock::time_point now);
 
  private:

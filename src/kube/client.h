@@ -1,8 +1,8 @@
 // Client: the asynchronous HTTP(S) client of one API server, on one loop.
 //
-// Connections are kept and shared (HTTP/2 multiplexing where the server offers it). All methods and all
-// callbacks run on the loop's thread; a callback never runs inside the call that started it. libcurl
-// is behind it and shows in client.cc only.
+// Connections are kept and shared (HTTP/2 multiplexing where the server offers it). All methods and
+// all callbacks run on the loop's thread; a callback never runs inside the call that started it,
+// and may do anything: start and cancel requests, end the client. libcurl is behind it.
 #pragma once
 
 #include <functional>
@@ -20,13 +20,13 @@ namespace caracal::kube {
 struct ClientOptions {
   std::chrono::milliseconds connect_timeout{5'000};
   std::string user_agent = "caracal";
-  bool http2 = true;
-  long max_connections = 8;  // to the server; further requests wait
+  bool http2 = true;  // where the server offers it, over TLS
 };
 
 namespace detail {
 class Transfer;
 }
+class Client;
 
 // Owns a request under way: ending it cancels the request, and no callback of it runs any more.
 // detach() lets it go on by itself until it is done (or the client ends).
@@ -42,6 +42,7 @@ class [[nodiscard]] Call {
   bool active() const;
 
  private:
+  friend class Client;
   std::shared_ptr<detail::Transfer> transfer_;
 };
 
@@ -59,8 +60,8 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  // The whole body at once. Errors: api_error(); kUnavailable when the server cannot be reached (the
-  // text names it and why), kTimeout, kPermission when its certificate is not trusted.
+  // The whole body at once. Errors: api_error(); kUnavailable when the server cannot be reached
+  // (the text names it and why), kTimeout, kPermission when its certificate is not trusted.
   Call request(Request request, OnResponse on_response);
   // The body as it comes. on_end is the last callback, and comes exactly once unless cancelled.
   Call stream(Request request, Stream stream);
@@ -70,7 +71,7 @@ class Client {
 
  private:
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;
 };
 
 }  // namespace caracal::kube

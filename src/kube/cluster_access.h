@@ -23,7 +23,7 @@ struct ClusterAccess {
   std::string password;
 
   std::string ns = "default";  // namespace of the context
-  std::string origin;          // where this came from ("kubeconfig /etc/x, context lab"), for messages
+  std::string origin;  // where this came from ("kubeconfig /etc/x, context lab"), for messages
 };
 
 }  // namespace caracal::kube

@@ -1,8 +1,9 @@
 // Kubernetes objects as the API has them (JSON) into model values. Pure.
 //
-// A field of the wrong type or with a value outside the API's rules is an error that names the object, the
-// field, the value and what is valid: "NetworkPolicy dev/web: spec.ingress[0].ports[1].port: 70000: must be
-// between 1 and 65535". Unknown fields are passed over.
+// A field of the wrong type or with a value outside the API's rules is an error that names the
+// object, the field, the value and what is valid: "NetworkPolicy dev/web:
+// spec.ingress[0].ports[1].port: 70000: must be between 1 and 65535". Unknown fields are passed
+// over.
 #pragma once
 
 #include <optional>
@@ -22,16 +23,17 @@ namespace caracal::kube {
 Result<model::ObjectName> decode_name(const json::value& object);
 
 // core/v1. Ports come from the containers and from init containers that keep running beside them
-// (restartPolicy Always). An address that does not parse is left out: the kubelet writes status, and a
-// half-written one must not hide the pod. A pod being deleted (deletionTimestamp) still runs, so it is
-// not `finished`.
+// (restartPolicy Always). An address that does not parse is left out: the kubelet writes status,
+// and a half-written one must not hide the pod. A pod being deleted (deletionTimestamp) still runs,
+// so it is not `finished`.
 Result<model::Pod> decode_pod(const json::value& object);
 Result<model::Namespace> decode_namespace(const json::value& object);
 Result<model::Node> decode_node(const json::value& object);
 
-// networking.k8s.io/v1 NetworkPolicy. With errors the update is `invalid`, and its value still holds what
-// is known for sure: the endpoints it selects and the directions it isolates, with no rule at all, so
-// that it allows nothing. When even podSelector cannot be read, it selects its whole namespace.
+// networking.k8s.io/v1 NetworkPolicy. With errors the update is `invalid`, and its value still
+// holds what is known for sure: the endpoints it selects and the directions it isolates, with no
+// rule at all, so that it allows nothing. When even podSelector cannot be read, it selects its
+// whole namespace.
 model::PolicyUpdate decode_network_policy(const json::value& object);
 
 }  // namespace caracal::kube

@@ -1,9 +1,10 @@
 // Reflector: keeps telling its reader what exists in one collection of the API server.
 //
 // Lists page by page, then watches from the list's resourceVersion. Lost connection: the watch
-// resumes from the last resourceVersion after a backoff, and the reader keeps what it has. 410 Gone:
-// lists again, reports what is new or changed, then what has vanished. Holds the names of objects and a digest of
-// (uid, resourceVersion), never the objects. Lives on the client's loop; all callbacks run there.
+// resumes from the last resourceVersion after a backoff, and the reader keeps what it has. 410
+// Gone: lists again, reports what is new or changed, then what has vanished. Holds the names of
+// objects and a digest of (uid, resourceVersion), never the objects. Lives on the client's loop;
+// all callbacks run there.
 //
 //   idle -> list pages -> watch -> (end of stream) watch again -> (410) list again ...
 #pragma once
@@ -26,7 +27,8 @@ struct ReflectorOptions {
   std::string field_selector;
   int page_size = 500;
   bool bookmarks = true;
-  std::chrono::seconds watch_timeout{300};  // the server is asked to end the watch after 1 to 2 times this
+  std::chrono::seconds watch_timeout{
+      300};  // the server is asked to end the watch after 1 to 2 times this
   event::BackoffOptions backoff;
   event::Random random = event::system_random();
 };
@@ -46,8 +48,8 @@ struct ReflectorCounters {
 class Reflector {
  public:
   struct Callbacks {
-    // An object that is there, new or changed; or nullptr when it is gone. Repeats are possible. The
-    // value is valid during the call only: decode it, don't keep it.
+    // An object that is there, new or changed; or nullptr when it is gone. Repeats are possible.
+    // The value is valid during the call only: decode it, don't keep it.
     std::function<void(const model::ObjectName&, const json::value* object)> on_object;
     // The first complete list has been reported. Once.
     std::function<void()> on_synced;
