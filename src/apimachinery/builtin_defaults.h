@@ -1,11 +1,11 @@
-// Defaulting of the built-in kinds: values that users may leave out and that the API fills in before it
-// validates and stores, so that every reader sees them.
+// Defaults of builtin kinds that a schema cannot say: they depend on other fields or on the
+// object's name.
 //
-// Covers what depends on more than one field (policyTypes from the rules, targetPort from port, podCIDRs
-// from podCIDR) and the constant defaults (restartPolicy, protocol). Idempotent: defaulting twice changes
-// nothing. Allocations (clusterIP, uid) and timestamps are the API server's. Pure.
+// Called by apply_defaults() after the schema's own defaults. Pure and idempotent. Allocations
+// (clusterIP, uid, times) are the API server's.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "jsonio/json.h"
@@ -13,5 +13,8 @@
 namespace caracal::apimachinery {
 
 void default_builtin(std::string_view group, std::string_view kind, json::value& object);
+
+// RFC 4648, with padding.
+std::string encode_base64(std::string_view bytes);
 
 }  // namespace caracal::apimachinery

@@ -1,11 +1,11 @@
-// FieldError: one thing wrong with one field of an object, as validation reports it.
+// Field errors: what is wrong with one field of an API object, worded as a Kubernetes API server
+// does.
 //
-// Made by schema and semantic validation; the API server turns a list of them into the causes and the
-// message of a 422 Invalid Status. A plain value.
+// Made by schema validation (schema_validate.h), by the semantic checks of builtin kinds and by CRD
+// checks; read by the API server, which turns a list of them into a Status of reason Invalid (HTTP
+// 422). Values without threads of their own.
 #pragma once
 
-#include <cstdint>
-#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,49 +14,64 @@
 
 namespace caracal::apimachinery {
 
-struct FieldError {
-  enum class Type : uint8_t {
-    kNotFound,      // refers to something that does not exist
-    kRequired,      // absent or empty
-    kDuplicate,     // must be unique
-    kInvalid,       // malformed, out of range, or in conflict with another field
-    kNotSupported,  // not one of the values allowed
-    kForbidden,     // may not be set here
-    kTooLong,
-    kTooMany,
-    kTypeInvalid,  // another JSON type than the schema's
-    kInternal,
-  };
+// Where a field is: `spec.ingress[0].ports[0].port`, `metadata.labels[a/b]`.
+class FieldPath {
+ public:
+  FieldPath() = default;  // the object itself
+  explicit FieldPath(std::string_view name) : text_(name) {}
 
-  Type type = Type::kInvalid;
-  std::string field;           // "spec.ports[0].port"
-  std::string bad_value_json;  // the value as JSON text; "" where the type shows none
-  std::string detail;          // what is valid
+  FieldPath child(std::string_view name) const;
+  FieldPath index(size_t position) const;
+  FieldPath key(std::string_view name) const;
+  const std::string& text() const { return text_; }
+  bool empty() const { return text_.empty(); }
 
-  // `spec.ports[0].port: Invalid value: 70000: must be ...`, the form kubectl prints.
-  std::string to_string() const;
-  // The same without the field: the `message` of a Status cause.
-  std::string body() const;
-  bool operator==(const FieldError&) const = default;
+ private:
+  explicit FieldPath(std::string text, int) : text_(std::move(text)) {}
+  std::string text_;
 };
 
-// The words of the API: "Invalid value", ... and, as reasons of a Status cause, "FieldValueInvalid", ...
-std::string_view to_string(FieldError::Type type);
-std::string_view cause_reason(FieldError::Type type);
+enum class FieldErrorType {
+  kRequired,      // "Required value"
+  kInvalid,       // "Invalid value"
+  kTypeInvalid,   // "Invalid value", of the wrong JSON type
+  kNotSupported,  // "Unsupported value": not one of an enumeration
+  kDuplicate,     // "Duplicate value"
+  kNotFound,      // "Not found"
+  kForbidden,     // "Forbidden"
+  kTooLong,       // "Too long"
+  kTooMany,       // "Too many"
+  kInternal,      // "Internal error"
+};
 
-FieldError field_required(std::string field, std::string detail = {});
-FieldError field_invalid(std::string field, const json::value& bad, std::string detail);
-FieldError field_duplicate(std::string field, const json::value& bad);
-FieldError field_forbidden(std::string field, std::string detail);
-FieldError field_too_long(std::string field, size_t max_bytes);
-FieldError field_too_many(std::string field, size_t actual, size_t max);
-FieldError field_not_found(std::string field, const json::value& bad);
-// `Unsupported value: "X": supported values: "A", "B"`.
-FieldError field_not_supported(std::string field, const json::value& bad,
-                               const std::vector<std::string_view>& supported);
+struct FieldError {
+  FieldErrorType type = FieldErrorType::kInvalid;
+  std::string field;      // the path as text; empty for the object itself
+  json::value bad_value;  // not shown for Required, Forbidden, TooLong, Internal
+  std::string detail;     // what would be valid
 
-// "path[index]" and "path[key]".
-std::string field_index(std::string_view path, size_t index);
-std::string field_key(std::string_view path, std::string_view key);
+  static FieldError required(const FieldPath& path, std::string detail = {});
+  static FieldError invalid(const FieldPath& path, json::value value, std::string detail);
+  static FieldError type_invalid(const FieldPath& path, json::value value, std::string detail);
+  // The supported values are listed in the order given.
+  static FieldError not_supported(const FieldPath& path, json::value value,
+                                  const std::vector<std::string>& supported);
+  static FieldError duplicate(const FieldPath& path, json::value value);
+  static FieldError not_found(const FieldPath& path, json::value value);
+  static FieldError forbidden(const FieldPath& path, std::string detail);
+  static FieldError too_long(const FieldPath& path, size_t max_bytes);
+  static FieldError too_many(const FieldPath& path, size_t actual, size_t max_items);
+
+  // `Invalid value: 70000: must be between 1 and 65535, inclusive`
+  std::string body() const;
+  // `spec.ports[0].port: Invalid value: ...`; a cause of the object itself has no path in front.
+  std::string to_string() const;
+  // The reason of a Status cause: FieldValueInvalid, FieldValueRequired, ...
+  std::string_view cause_reason() const;
+};
+
+// `a: b` for one error, `[a: b, c: d]` for several: the part behind "is invalid: " in a Status
+// message.
+std::string to_string(const std::vector<FieldError>& errors);
 
 }  // namespace caracal::apimachinery

@@ -1,8 +1,8 @@
 // JsonPatch: RFC 6902 (application/json-patch+json) with RFC 6901 pointers.
 //
-// Fed by the API server's PATCH handler. Pure. Two kinds of failure are kept apart because they are two
-// HTTP answers: a text that is no JSON patch fails in parse() (400), a patch that does not fit the
-// document it is applied to fails in apply() (422).
+// Fed by the API server's PATCH handler. Pure. Two kinds of failure are kept apart because they are
+// two HTTP answers: a text that is no JSON patch fails in parse() (400), a patch that does not fit
+// the document it is applied to fails in apply() (422).
 #pragma once
 
 #include <cstdint>
@@ -46,7 +46,8 @@ class JsonPatch {
   std::vector<Operation> operations_;
 };
 
-// Deep equality as RFC 6902 section 4.6 defines it: numbers by value (1 == 1.0), members in any order.
+// Deep equality as RFC 6902 section 4.6 defines it: numbers by value (1 == 1.0), members in any
+// order.
 bool json_equal(const json::value& a, const json::value& b);
 
 }  // namespace caracal::apimachinery

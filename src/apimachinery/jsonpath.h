@@ -1,7 +1,8 @@
 // JsonPath: the part of JSONPath that additionalPrinterColumns and kubectl-like field access need.
 //
 // ".spec.a", "['a.b']", "\." escapes in names, "[0]", "[-1]", "[*]", ".*", "[1:3]", "..name",
-// "[?(@.type==\"Ready\")]" with == != < <= > >= against texts, numbers, booleans. Pure, a plain value.
+// "[?(@.type==\"Ready\")]" with == != < <= > >= against texts, numbers, booleans. Pure, a plain
+// value.
 #pragma once
 
 #include <cstdint>
@@ -37,7 +38,15 @@ class JsonPath {
     int64_t step = 1;
     bool single = false;
   };
-  enum class Compare : uint8_t { kExists, kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual };
+  enum class Compare : uint8_t {
+    kExists,
+    kEqual,
+    kNotEqual,
+    kLess,
+    kLessEqual,
+    kGreater,
+    kGreaterEqual
+  };
   struct Filter {
     std::shared_ptr<const JsonPath> left;  // relative to "@"
     Compare compare = Compare::kExists;
@@ -45,6 +54,12 @@ class JsonPath {
   };
   using Step = std::variant<Field, Wildcard, Descend, Slice, Filter>;
   class Parser;
+
+  static void apply(const Step& step, const json::value& value,
+                    std::vector<const json::value*>& out);
+  static void apply_slice(const Slice& slice, const json::array& array,
+                          std::vector<const json::value*>& out);
+  static bool passes(const Filter& filter, const json::value& element);
 
   std::vector<Step> steps_;
 };

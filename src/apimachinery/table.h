@@ -1,7 +1,7 @@
 // Table documents (meta.k8s.io/v1): what `kubectl get` asks for instead of the objects themselves.
 //
-// The API server calls make_table for a list, a single object and each watch event when the client's
-// Accept header says ";as=Table;g=meta.k8s.io;v=v1". Pure.
+// The API server calls make_table for a list, a single object and each watch event when the
+// client's Accept header says ";as=Table;g=meta.k8s.io;v=v1". Pure.
 #pragma once
 
 #include <cstdint>
@@ -27,10 +27,11 @@ struct TableOptions {
   bool with_columns = true;
 };
 
-// `list_metadata` (resourceVersion, continue, remainingItemCount) becomes the Table's metadata; for a single
-// object give an empty one: the Table then carries the object's resourceVersion.
+// `list_metadata` (resourceVersion, continue, remainingItemCount) becomes the Table's metadata; for
+// a single object give an empty one: the Table then carries the object's resourceVersion.
 json::value make_table(const TableLayout& layout, std::span<const json::value> objects,
-                       const json::object& list_metadata, const TableOptions& options, Timestamp now);
+                       const json::object& list_metadata, const TableOptions& options,
+                       Timestamp now);
 
 // The object's metadata alone, as a PartialObjectMetadata document.
 json::value partial_object_metadata(const json::value& object);

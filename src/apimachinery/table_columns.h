@@ -1,20 +1,21 @@
 // TableLayout: the columns `kubectl get` shows for one kind, and how each object fills them.
 //
-// One per built-in kind (builtin_table_layout), one per custom resource (from additionalPrinterColumns), a
-// default for all others. table.h turns layouts and objects into meta.k8s.io/v1 Table documents. Pure:
-// the time comes in as an argument. Cells tolerate objects of any shape.
+// table.h turns layouts and objects into meta.k8s.io/v1 Table documents. Pure: the time comes in as
+// an argument. Cells tolerate objects of any shape.
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "apimachinery/age.h"
-#include "base/result.h"
 #include "jsonio/json.h"
 
 namespace caracal::apimachinery {
+
+struct ResourceType;
 
 struct TableColumn {
   using Cell = std::function<json::value(const json::value& object, Timestamp now)>;
@@ -31,14 +32,9 @@ struct TableLayout {
   std::vector<TableColumn> columns;
 };
 
-// The layout of a built-in kind ("" and "Pod"), or nullptr. Lives for the program's life.
-const TableLayout* builtin_table_layout(std::string_view group, std::string_view kind);
-
-// NAME and CREATED AT: what kinds without columns of their own get.
-const TableLayout& default_table_layout();
-
-// NAME, then spec.versions[].additionalPrinterColumns of a CRD, or AGE when there are none. An error names
-// the column whose jsonPath does not parse.
-Result<TableLayout> custom_table_layout(const json::array& additional_printer_columns);
+// Columns of their own for the built-in kinds that have them, additionalPrinterColumns for custom
+// resources (those with a jsonPath that does not parse are left out: the CRD's validation reports
+// them), else NAME and CREATED AT (AGE for custom resources). Never null.
+std::shared_ptr<const TableLayout> table_layout(const ResourceType& type);
 
 }  // namespace caracal::apimachinery
