@@ -6,7 +6,8 @@ namespace caracal::desired {
 namespace {
 
 template <typename Key, typename Value>
-MapDelta<Key, Value> difference_of(const std::map<Key, Value>& from, const std::map<Key, Value>& to) {
+MapDelta<Key, Value> difference_of(const std::map<Key, Value>& from,
+                                   const std::map<Key, Value>& to) {
   MapDelta<Key, Value> out;
   auto a = from.begin();
   auto b = to.begin();
@@ -85,14 +86,16 @@ size_t size_of(const SetDelta<Key>& delta) {
 
 // The value of the interval that holds `key`, or null when the map starts behind it.
 template <typename Key, typename Value>
-const std::pair<const Key, Value>* interval_of(const std::map<Key, Value>& intervals, const Key& key) {
+const std::pair<const Key, Value>* interval_of(const std::map<Key, Value>& intervals,
+                                               const Key& key) {
   auto it = intervals.upper_bound(key);
   if (it == intervals.begin()) return nullptr;
   return &*std::prev(it);
 }
 
 IdentityId identity_of(const PolicyTables& tables, const net::IpAddr& address) {
-  if (const auto it = tables.addresses.find(address); it != tables.addresses.end()) return it->second;
+  if (const auto it = tables.addresses.find(address); it != tables.addresses.end())
+    return it->second;
   const auto* range = interval_of(tables.ranges, address);
   return range && range->first.family() == address.family() ? range->second : kUnknownIdentity;
 }
@@ -146,9 +149,12 @@ bool allows(const PolicyTables& tables, Direction direction, const std::string& 
   const auto policy = tables.interfaces.find({direction, interface});
   if (policy == tables.interfaces.end()) return false;
   switch (policy->second.disposition) {
-    case Disposition::kOpen: return true;
-    case Disposition::kClosed: return false;
-    case Disposition::kPoliced: break;
+    case Disposition::kOpen:
+      return true;
+    case Disposition::kClosed:
+      return false;
+    case Disposition::kPoliced:
+      break;
   }
   const auto* port = interval_of(tables.ports, PortKey{space, space_port});
   if (port == nullptr || port->first.space != space) return false;

@@ -65,7 +65,8 @@ TEST(PolicyDelta, MergeEqualsApplyingOneAfterTheOther) {
     apply(end, merged);
     EXPECT_EQ(end, c);
     for (const auto& key : merged.rows.add) EXPECT_FALSE(merged.rows.erase.contains(key));
-    for (const auto& [key, value] : merged.peers.set) EXPECT_FALSE(merged.peers.erase.contains(key));
+    for (const auto& [key, value] : merged.peers.set)
+      EXPECT_FALSE(merged.peers.erase.contains(key));
   }
 }
 
@@ -73,7 +74,8 @@ TEST(PolicyDelta, MergeIsAssociative) {
   RandomTables random(3);
   for (int i = 0; i < 300; ++i) {
     const PolicyTables t[] = {random.make(), random.make(), random.make(), random.make()};
-    const PolicyDelta x = difference(t[0], t[1]), y = difference(t[1], t[2]), z = difference(t[2], t[3]);
+    const PolicyDelta x = difference(t[0], t[1]), y = difference(t[1], t[2]),
+                      z = difference(t[2], t[3]);
     PolicyDelta left = x;
     left.merge(y);
     left.merge(z);
@@ -105,12 +107,8 @@ class Allows : public testing::Test {
     t.interfaces[{Direction::kIngress, "p"}] = {Disposition::kPoliced, 7};
     t.interfaces[{Direction::kEgress, "p"}] = {Disposition::kOpen, 0};
     t.interfaces[{Direction::kIngress, "c"}] = {Disposition::kClosed, 0};
-    t.ranges = {{address("0.0.0.0"), 1},
-                {address("10.0.0.0"), 2},
-                {address("10.0.1.0"), 1},
-                {address("::"), 1},
-                {address("2001:db8::"), 2},
-                {address("2001:db9::"), 1}};
+    t.ranges = {{address("0.0.0.0"), 1}, {address("10.0.0.0"), 2},   {address("10.0.1.0"), 1},
+                {address("::"), 1},      {address("2001:db8::"), 2}, {address("2001:db9::"), 1}};
     t.addresses[address("10.0.0.9")] = 3;
     for (const PortSpace space : {PortSpace::kTcp, PortSpace::kUdp, PortSpace::kSctp}) {
       t.ports[{space, 0}] = 1;
@@ -155,7 +153,7 @@ TEST_F(Allows, NothingFallsThroughHolesOfBrokenTables) {
   t.ranges.erase(address("::"));
   t.ranges.erase(address("2001:db8::"));
   t.ports.erase({PortSpace::kUdp, 0});
-  EXPECT_FALSE(ask("2001:db8::1", 81));            // no IPv6 interval before it: not the last IPv4 one
+  EXPECT_FALSE(ask("2001:db8::1", 81));  // no IPv6 interval before it: not the last IPv4 one
   EXPECT_FALSE(ask("10.0.0.1", 5, PortSpace::kUdp));  // not the last TCP class
 }
 

@@ -1,8 +1,8 @@
 // Selector::parse_label_query: the text of kubectl's -l and of the API's ?labelSelector=.
 //
 //   query       = [ requirement *( "," requirement ) ]
-//   requirement = key [ ( "=" | "==" | "!=" ) [ value ] | ( "in" | "notin" ) "(" values ")" ] | "!" key
-//   values      = [ value ] *( "," [ value ] )
+//   requirement = key [ ( "=" | "==" | "!=" ) [ value ] | ( "in" | "notin" ) "(" values ")" ] | "!"
+//   key values      = [ value ] *( "," [ value ] )
 #include <fmt/format.h>
 
 #include "selector/label_syntax.h"
@@ -18,9 +18,7 @@ struct Token {
 
   bool is(std::string_view symbol) const { return kind == Kind::kSymbol && text == symbol; }
   bool is_word(std::string_view word) const { return kind == Kind::kWord && text == word; }
-  std::string found() const {
-    return kind == Kind::kEnd ? "the end" : fmt::format("\"{}\"", text);
-  }
+  std::string found() const { return kind == Kind::kEnd ? "the end" : fmt::format("\"{}\"", text); }
 };
 
 class QueryParser {

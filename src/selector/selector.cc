@@ -56,7 +56,9 @@ void append_joined(std::string& out, const Node& node, std::string_view glue) {
 
 void append_node(std::string& out, const Node& node) {
   switch (node.op) {
-    case Op::kAll: out += "all()"; return;
+    case Op::kAll:
+      out += "all()";
+      return;
     case Op::kIn:
     case Op::kNotIn: {
       append_key(out, node.key);
@@ -76,8 +78,12 @@ void append_node(std::string& out, const Node& node) {
       append_key(out, node.key);
       out += ')';
       return;
-    case Op::kAnd: append_joined(out, node, " && "); return;
-    case Op::kOr: append_joined(out, node, " || "); return;
+    case Op::kAnd:
+      append_joined(out, node, " && ");
+      return;
+    case Op::kOr:
+      append_joined(out, node, " || ");
+      return;
     case Op::kNot: {
       const Node& child = *node.children.front();
       const bool brackets = child.op != Op::kAll;
@@ -127,11 +133,16 @@ std::vector<NodePtr> flatten(Op op, const std::vector<NodePtr>& parts) {
 
 Op opposite(Op op) {
   switch (op) {
-    case Op::kIn: return Op::kNotIn;
-    case Op::kNotIn: return Op::kIn;
-    case Op::kExists: return Op::kNotExists;
-    case Op::kNotExists: return Op::kExists;
-    default: return Op::kNot;
+    case Op::kIn:
+      return Op::kNotIn;
+    case Op::kNotIn:
+      return Op::kIn;
+    case Op::kExists:
+      return Op::kNotExists;
+    case Op::kNotExists:
+      return Op::kExists;
+    default:
+      return Op::kNot;
   }
 }
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
 #include <random>
 
@@ -103,8 +104,8 @@ TEST(SelectorCanonical, ValuesCannotImitateSyntax) {
   EXPECT_EQ(std::hash<Selector>{}(in("a", {"x", "y"})), std::hash<Selector>{}(in("a", {"y", "x"})));
 }
 
-// Two trees with one canonical text must mean the same: random trees, evaluated on all label sets of
-// two keys with two values each or absent.
+// Two trees with one canonical text must mean the same: random trees, evaluated on all label sets
+// of two keys with two values each or absent.
 TEST(SelectorCanonical, EqualTextMeansEqualMeaning) {
   std::mt19937 random(7);
   const auto pick = [&](size_t n) { return random() % n; };
@@ -115,14 +116,22 @@ TEST(SelectorCanonical, EqualTextMeansEqualMeaning) {
     if (pick(2)) values.push_back("1");
     if (pick(2)) values.push_back("2");
     switch (pick(depth > 0 ? 8 : 5)) {
-      case 0: return Selector();
-      case 1: return in(key, values);
-      case 2: return not_in(key, values);
-      case 3: return has(key);
-      case 4: return has_not(key);
-      case 5: return Selector::all_of({make(depth - 1), make(depth - 1)});
-      case 6: return Selector::any_of({make(depth - 1), make(depth - 1)});
-      default: return Selector::negation(make(depth - 1));
+      case 0:
+        return Selector();
+      case 1:
+        return in(key, values);
+      case 2:
+        return not_in(key, values);
+      case 3:
+        return has(key);
+      case 4:
+        return has_not(key);
+      case 5:
+        return Selector::all_of({make(depth - 1), make(depth - 1)});
+      case 6:
+        return Selector::any_of({make(depth - 1), make(depth - 1)});
+      default:
+        return Selector::negation(make(depth - 1));
     }
   };
   std::vector<Labels> worlds;
@@ -197,7 +206,8 @@ TEST(LabelSelector, Errors) {
       {R"({"matchExpressions":[{"operator":"Exists"}]})",
        "matchExpressions[0].key: Invalid value: \"\": name part must be non-empty"},
       {R"({"matchExpressions":[{"key":"a","operator":"In","values":["ok","-"]}]})",
-       "matchExpressions[0].values[1]: Invalid value: \"-\": a valid label must be an empty string"},
+       "matchExpressions[0].values[1]: Invalid value: \"-\": a valid label must be an empty "
+       "string"},
       {R"({"matchExpressions":[{"key":"a","operator":"In","values":[1]}]})",
        "matchExpressions[0].values[0]: Invalid value: 1: must be a string"},
       {R"({"matchExpressions":[{"key":"a","operator":"In","values":"x"}]})",
@@ -206,14 +216,16 @@ TEST(LabelSelector, Errors) {
       {R"({"matchExpressions":[3]})", "matchExpressions[0]: Invalid value: 3: must be an object"},
       {R"({"matchLabels":[]})", "matchLabels: Invalid value: []: must be an object"},
       {R"({"matchLabels":{"a":80}})", "matchLabels[a]: Invalid value: 80: must be a string"},
-      {R"({"matchLabels":{"a_":"x"}})", "matchLabels: Invalid value: \"a_\": name part must consist"},
+      {R"({"matchLabels":{"a_":"x"}})",
+       "matchLabels: Invalid value: \"a_\": name part must consist"},
       {R"({"matchLabels":{"/a":"x"}})",
        "matchLabels: Invalid value: \"/a\": prefix part must be non-empty"},
       {R"({"matchLabels":{"A.b/a":"x"}})", "prefix part a lowercase RFC 1123 subdomain"},
       {R"({"matchLabels":{"a/b/c":"x"}})", "a qualified name must consist of"},
       {R"({"matchLabels":{"a":")" + long_value + R"("}})", "must be no more than 63 bytes"},
       {R"({"matchLabel":{"a":"b"}})", "unknown field \"matchLabel\": known are \"matchLabels\""},
-      {R"({"matchExpressions":[{"key":"a","op":"In"}]})", "unknown field \"matchExpressions[0].op\""},
+      {R"({"matchExpressions":[{"key":"a","op":"In"}]})",
+       "unknown field \"matchExpressions[0].op\""},
       {R"([])", "Invalid value: []: must be an object"},
       {R"("x")", "must be an object"},
   };

@@ -1,0 +1,41 @@
+// World: everything that policy depends on, as plain maps: the sum of all Updates so far.
+//
+// Fed by whoever receives Updates (agent, CLI, tests); read by policy/oracle and by tests as the
+// truth to compare with. A value: copy it to ask "what if". Not thread-safe.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "model/update.h"
+
+namespace caracal::model {
+
+// A policy that exists but cannot be used: it isolates what `policy` selects and has no rules.
+struct InvalidPolicy {
+  Policy policy;
+  std::string reason;
+  bool operator==(const InvalidPolicy&) const = default;
+};
+
+// What is enforced for an invalid policy. Where the update knows the selector and the directions,
+// these; where it knows nothing, every pod of the policy's namespace in both directions: fail
+// closed.
+Policy enforced_form(const PolicyUpdate& invalid);
+
+struct World {
+  std::map<ObjectName, Pod> pods;
+  std::map<std::string, Namespace> namespaces;
+  std::map<std::string, Node> nodes;
+  std::map<PolicyId, Policy> policies;
+  std::map<PolicyId, InvalidPolicy> invalid_policies;  // no key is in both
+  std::map<std::string, LocalEndpoint> local_endpoints;
+  // Tiers by order; a policy of a tier that is not here comes last and denies by default.
+  std::vector<Tier> tiers = {kDefaultTier};
+
+  void apply(const Update& update);
+  bool operator==(const World&) const = default;
+};
+
+}  // namespace caracal::model

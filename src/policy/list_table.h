@@ -1,0 +1,65 @@
+// ListTable: lists of numbers as one number each, equal lists sharing it (hash-consing), counted.
+//
+// Sets of predicates, rows of port ranges and keys of groups are such lists: comparing two is
+// comparing two numbers, and equal ones are stored and computed once. Number 0 is the empty list
+// and needs no holder. Numbers are given out smallest first, so that equal histories give equal
+// numbers.
+#pragma once
+
+#include <cstdint>
+#include <queue>
+#include <span>
+#include <unordered_set>
+#include <vector>
+
+namespace caracal::policy {
+
+using ListId = uint32_t;
+
+class ListTable {
+ public:
+  ListTable();
+  ListTable(const ListTable&) = delete;
+  ListTable& operator=(const ListTable&) = delete;
+
+  // Takes hold of the list; `added` (when given) says whether it was new. One release each.
+  ListId acquire(std::span<const uint32_t> list, bool* added = nullptr);
+  void retain(ListId id);
+  // True when this was the last holder: the number is free again.
+  bool release(ListId id);
+  // Valid until the next acquire.
+  std::span<const uint32_t> list(ListId id) const { return entries_[id].items; }
+  // How many lists are held, the empty one left out.
+  size_t size() const { return index_.size(); }
+
+ private:
+  struct Entry {
+    std::vector<uint32_t> items;
+    size_t hash = 0;
+    uint32_t holders = 0;
+  };
+  // Looks entries up by number or by content.
+  struct Probe {
+    std::span<const uint32_t> items;
+    size_t hash;
+  };
+  struct Hash {
+    using is_transparent = void;
+    const ListTable* table;
+    size_t operator()(ListId id) const { return table->entries_[id].hash; }
+    size_t operator()(const Probe& probe) const { return probe.hash; }
+  };
+  struct Equal {
+    using is_transparent = void;
+    const ListTable* table;
+    bool operator()(ListId a, ListId b) const { return a == b; }
+    bool operator()(const Probe& probe, ListId id) const;
+    bool operator()(ListId id, const Probe& probe) const { return (*this)(probe, id); }
+  };
+
+  std::vector<Entry> entries_;  // entries_[0] is the empty list
+  std::unordered_set<ListId, Hash, Equal> index_;
+  std::priority_queue<ListId, std::vector<ListId>, std::greater<>> free_;
+};
+
+}  // namespace caracal::policy
