@@ -1,7 +1,8 @@
 // Message, MessageBatch: build netlink messages in a buffer that grows.
 //
-// A thin face over the wire format (include/uapi/linux/netlink.h): lengths and padding are kept right
-// by begin/end of nests, integers are host order unless the name says big endian. Values, no I/O.
+// A thin face over the wire format (include/uapi/linux/netlink.h): lengths and padding are kept
+// right by begin/end of nests, integers are host order unless the name says big endian. Values, no
+// I/O.
 #pragma once
 
 #include <linux/netlink.h>

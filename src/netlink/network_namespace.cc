@@ -72,7 +72,8 @@ Result<NetworkNamespace> NetworkNamespace::create_anonymous() {
 Result<NetworkNamespace> NetworkNamespace::create(const std::string& name) {
   const std::string path = path_of(name);
   if (name.empty() || name.find('/') != std::string::npos || name == "." || name == "..")
-    return fail(Errc::kInvalid, fmt::format("network namespace name \"{}\": must be a file name", name));
+    return fail(Errc::kInvalid,
+                fmt::format("network namespace name \"{}\": must be a file name", name));
   CARACAL_TRY(make_directories(kNamedFolder));
   // The file exists before the namespace is bound to it, as `ip netns add` does it.
   UniqueFd file(::open(path.c_str(), O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0));

@@ -1,7 +1,8 @@
 // NetworkNamespace: a handle on a network namespace, and ways to be inside one for a moment.
 //
-// Entering changes the calling thread only. A namespace lives as long as somebody holds it: a process
-// or socket inside, this handle, or a name (a bind mount under /run/netns, as `ip netns` makes them).
+// Entering changes the calling thread only. A namespace lives as long as somebody holds it: a
+// process or socket inside, this handle, or a name (a bind mount under /run/netns, as `ip netns`
+// makes them).
 #pragma once
 
 #include <string>

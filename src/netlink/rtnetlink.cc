@@ -29,9 +29,15 @@ std::optional<Link> parse_link(const nlmsghdr* message) {
   link.flags = header->ifi_flags;
   for (const Attribute& attribute : Attributes(message, sizeof *header)) {
     switch (attribute.type) {
-      case IFLA_IFNAME: link.name = attribute.string(); break;
-      case IFLA_MTU: link.mtu = attribute.u32().value_or(0); break;
-      case IFLA_LINK: link.peer_index = attribute.u32().value_or(0); break;
+      case IFLA_IFNAME:
+        link.name = attribute.string();
+        break;
+      case IFLA_MTU:
+        link.mtu = attribute.u32().value_or(0);
+        break;
+      case IFLA_LINK:
+        link.peer_index = attribute.u32().value_or(0);
+        break;
       case IFLA_LINK_NETNSID:
         if (auto id = attribute.u32()) link.peer_netns = static_cast<int32_t>(*id);
         break;
@@ -42,7 +48,8 @@ std::optional<Link> parse_link(const nlmsghdr* message) {
       case IFLA_LINKINFO:
         if (auto kind = Attributes(attribute).find(IFLA_INFO_KIND)) link.kind = kind->string();
         break;
-      default: break;
+      default:
+        break;
     }
   }
   if (link.name.empty()) return std::nullopt;

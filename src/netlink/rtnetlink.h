@@ -12,19 +12,19 @@
 
 namespace caracal::netlink {
 
-// Marks the routes that are ours (rtm_protocol), 0xCA. Free in the kernel's and iproute2's lists; Calico
-// uses 80, BIRD 12, FRR 186 and up.
+// Marks the routes that are ours (rtm_protocol), 0xCA. Free in the kernel's and iproute2's lists;
+// Calico uses 80, BIRD 12, FRR 186 and up.
 inline constexpr uint8_t kRouteProtocol = 202;
 
 // A network interface, as RTM_GETLINK tells it.
 struct Link {
   uint32_t index = 0;
   std::string name;
-  std::string kind;          // "veth", "vxlan", ...; "" for hardware
-  uint32_t flags = 0;        // IFF_*
+  std::string kind;    // "veth", "vxlan", ...; "" for hardware
+  uint32_t flags = 0;  // IFF_*
   uint32_t mtu = 0;
   net::MacAddr mac;
-  uint32_t peer_index = 0;   // veth: the other end's index, in its own namespace
+  uint32_t peer_index = 0;            // veth: the other end's index, in its own namespace
   std::optional<int32_t> peer_netns;  // id of the other end's namespace, when it is another one
   bool up() const;
 };

@@ -181,8 +181,7 @@ Status Socket::query(nlmsghdr* message, const Visitor& visit) {
     });
   }
   CARACAL_TRY(std::move(result));
-  if (interrupted)
-    return fail(Errc::kUnavailable, "objects changed while the kernel listed them");
+  if (interrupted) return fail(Errc::kUnavailable, "objects changed while the kernel listed them");
   return {};
 }
 

@@ -1,9 +1,9 @@
 // Socket: a netlink socket that sends requests and reads the kernel's answers, synchronously.
 //
-// Used by the dataplane drivers: NETLINK_ROUTE for links and routes, NETLINK_NETFILTER for nftables.
-// A socket belongs to the network namespace it was opened in, for ever: it may be used from a thread
-// that is somewhere else by then. Errors carry errno's text and the kernel's own words where it gives
-// some (extended acknowledgement). One thread at a time.
+// Used by the dataplane drivers: NETLINK_ROUTE for links and routes, NETLINK_NETFILTER for
+// nftables. A socket belongs to the network namespace it was opened in, for ever: it may be used
+// from a thread that is somewhere else by then. Errors carry errno's text and the kernel's own
+// words where it gives some (extended acknowledgement). One thread at a time.
 #pragma once
 
 #include <linux/netlink.h>

@@ -1,0 +1,334 @@
+// The driver against the real kernel, each case in a network namespace of its own.
+#include "dataplane/nft/nft_driver.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+
+#include "base/file.h"
+#include "base/subprocess.h"
+#include "netlink/network_namespace.h"
+
+namespace caracal::dataplane::nft {
+namespace {
+
+using desired::Direction;
+using desired::Disposition;
+using desired::PolicyDelta;
+using desired::PolicyTables;
+using desired::PortSpace;
+using net::IpAddr;
+using netlink::NetworkNamespace;
+using testing::HasSubstr;
+
+IpAddr ip(std::string_view text) { return *IpAddr::parse(text); }
+
+// Total maps with one interval each, as the policy calculation makes them for an empty world.
+PolicyTables empty_tables() {
+  PolicyTables t;
+  for (const net::Family family : net::kFamilies) t.ranges[IpAddr::first(family)] = 1;
+  for (const PortSpace space :
+       {PortSpace::kTcp, PortSpace::kUdp, PortSpace::kSctp, PortSpace::kOther})
+    t.ports[{space, 0}] = 1;
+  return t;
+}
+
+PolicyTables sample_tables() {
+  PolicyTables t = empty_tables();
+  t.interfaces[{Direction::kIngress, "cali0"}] = {Disposition::kPoliced, 7};
+  t.interfaces[{Direction::kEgress, "cali0"}] = {Disposition::kOpen, 0};
+  t.interfaces[{Direction::kIngress, "cali1"}] = {Disposition::kClosed, 0};
+  t.interfaces[{Direction::kEgress, "cali1"}] = {Disposition::kPoliced, 8};
+  t.sources = {{"cali0", ip("10.0.0.2")}, {"cali0", ip("fd00::2")}, {"cali1", ip("10.0.0.3")}};
+  t.addresses = {{ip("10.0.0.2"), 5}, {ip("fd00::2"), 5}, {ip("10.0.0.3"), 6}};
+  t.ranges[ip("172.16.0.0")] = 2;
+  t.ranges[ip("172.16.5.0")] = 3;
+  t.ranges[ip("172.16.6.0")] = 2;
+  t.ranges[ip("172.32.0.0")] = 1;
+  t.ranges[ip("fd00:1::")] = 4;
+  t.ranges[ip("fd00:2::")] = 1;
+  t.ports[{PortSpace::kTcp, 80}] = 2;
+  t.ports[{PortSpace::kTcp, 81}] = 1;
+  t.ports[{PortSpace::kOther, 1}] = 3;
+  t.ports[{PortSpace::kOther, 2}] = 1;
+  t.peers = {{{7, 5}, 1}, {{7, 2}, 1}, {{8, desired::kAnyone}, 2}};
+  t.rows = {{1, 2}, {2, 1}, {2, 2}};
+  return t;
+}
+
+class NftDriverRootTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto ns = NetworkNamespace::create_anonymous();
+    ASSERT_TRUE(ns) << ns.error().message;
+    ns_ = std::make_unique<NetworkNamespace>(std::move(*ns));
+    auto driver = NftDriver::open_in(*ns_);
+    ASSERT_TRUE(driver) << driver.error().message;
+    driver_ = std::make_unique<NftDriver>(std::move(*driver));
+  }
+
+  std::string nft(std::vector<std::string> args, std::string input = {}) {
+    args.insert(args.begin(), "nft");
+    auto out =
+        run_checked({.argv = std::move(args), .input = std::move(input), .netns = ns_->fd_path()});
+    EXPECT_TRUE(out) << out.error().message;
+    return out.value_or("");
+  }
+
+  SyncReport sync(const PolicyTables& tables) {
+    auto report = driver_->sync(tables);
+    EXPECT_TRUE(report) << report.error().message;
+    return report.value_or(SyncReport{});
+  }
+
+  void expect_kernel_holds(const PolicyTables& tables) {
+    auto read = driver_->read_back();
+    ASSERT_TRUE(read) << read.error().message;
+    EXPECT_EQ(*read, tables);
+  }
+
+  std::unique_ptr<NetworkNamespace> ns_;
+  std::unique_ptr<NftDriver> driver_;
+};
+
+// The text an operator sees. CARACAL_UPDATE_GOLDEN=1 writes it anew.
+TEST_F(NftDriverRootTest, ListingIsAsWritten) {
+  sync(sample_tables());
+  const std::string path = CARACAL_SOURCE_DIR "/src/dataplane/nft/testdata/ruleset.nft";
+  const std::string listing = nft({"list", "ruleset"});
+  if (std::getenv("CARACAL_UPDATE_GOLDEN") != nullptr) {
+    ASSERT_TRUE(write_file_atomic(path, listing));
+  }
+  auto golden = read_file(path);
+  ASSERT_TRUE(golden) << golden.error().message;
+  EXPECT_EQ(listing, *golden);
+  nft({"-j", "list", "ruleset"});  // the JSON printer takes another way through the rules
+}
+
+TEST_F(NftDriverRootTest, FirstSyncMakesTheTableAndSecondTouchesNothing) {
+  const PolicyTables tables = sample_tables();
+  const SyncReport first = sync(tables);
+  EXPECT_TRUE(first.rebuilt);
+  EXPECT_EQ(first.reason, "there was no table");
+  expect_kernel_holds(tables);
+
+  const uint32_t generation = *driver_->generation();
+  const SyncReport second = sync(tables);
+  EXPECT_FALSE(second.rebuilt) << second.reason;
+  EXPECT_EQ(second.messages, 0u);
+  EXPECT_EQ(second.wrong + second.orphan + second.missing, 0u);
+  EXPECT_GT(second.right, 20u);
+
+  // A new process finds all right, too.
+  auto restarted = NftDriver::open_in(*ns_);
+  ASSERT_TRUE(restarted);
+  auto third = restarted->sync(tables);
+  ASSERT_TRUE(third);
+  EXPECT_EQ(third->messages, 0u);
+  EXPECT_EQ(*driver_->generation(), generation);
+}
+
+TEST_F(NftDriverRootTest, SyncTouchesOnlyWhatIsWrongOrLeftOver) {
+  sync(sample_tables());
+  PolicyTables next = sample_tables();
+  next.addresses[ip("10.0.0.3")] = 5;   // wrong
+  next.peers.erase({7, 2});             // orphan
+  next.rows.insert({2, 3});             // missing
+  next.ranges.erase(ip("172.16.5.0"));  // joins two intervals
+  next.ranges.erase(ip("172.16.6.0"));
+  const SyncReport report = sync(next);
+  EXPECT_FALSE(report.rebuilt);
+  EXPECT_EQ(report.wrong, 2u);   // the address, and [172.16.0.0, 172.16.5.0)
+  EXPECT_EQ(report.orphan, 3u);  // the peer, and two intervals
+  EXPECT_EQ(report.missing, 1u);
+  expect_kernel_holds(next);
+}
+
+TEST_F(NftDriverRootTest, DeltaIsOneTransactionAndEndsWhereTheTablesEnd) {
+  const PolicyTables from = sample_tables();
+  sync(from);
+  PolicyTables to = from;
+  to.interfaces.erase({Direction::kIngress, "cali1"});
+  to.interfaces[{Direction::kEgress, "cali0"}] = {Disposition::kPoliced, 9};
+  to.interfaces[{Direction::kIngress, "cali0"}] = {Disposition::kPoliced, 10};
+  to.addresses[ip("10.0.0.2")] = 9;
+  to.addresses.erase(ip("fd00::2"));
+  to.ranges[ip("172.16.5.128")] = 9;
+  to.ranges.erase(ip("172.16.6.0"));
+  to.ranges[ip("0.0.0.0")] = 4;
+  to.ranges[ip("ffff::")] = 4;
+  to.ports[{PortSpace::kUdp, 53}] = 4;
+  to.ports[{PortSpace::kUdp, 54}] = 1;
+  to.ports.erase({PortSpace::kTcp, 81});
+  to.peers[{7, 5}] = 4;
+  to.peers.erase({8, desired::kAnyone});
+  to.rows.erase({1, 2});
+  to.rows.insert({9, 9});
+
+  const uint32_t generation = *driver_->generation();
+  auto there = driver_->apply(desired::difference(from, to));
+  ASSERT_TRUE(there) << there.error().message;
+  EXPECT_EQ(*driver_->generation(), generation + 1);
+  EXPECT_EQ(driver_->tables(), to);
+  expect_kernel_holds(to);
+
+  auto back = driver_->apply(desired::difference(to, from));
+  ASSERT_TRUE(back) << back.error().message;
+  expect_kernel_holds(from);
+
+  // Nothing to change, nothing sent.
+  PolicyDelta same;
+  same.addresses.set[ip("10.0.0.2")] = 5;
+  same.addresses.erase.insert(ip("9.9.9.9"));
+  same.rows.add.insert({1, 2});
+  auto nothing = driver_->apply(same);
+  ASSERT_TRUE(nothing);
+  EXPECT_EQ(nothing->messages, 0u);
+  EXPECT_EQ(*driver_->generation(), generation + 2);
+}
+
+TEST_F(NftDriverRootTest, ForeignOldOrDamagedTableIsReplaced) {
+  const PolicyTables tables = sample_tables();
+  nft({"-f", "-"},
+      "table inet caracal { chain mine { type filter hook forward priority 5; drop; }; }");
+  SyncReport report = sync(tables);
+  EXPECT_TRUE(report.rebuilt);
+  EXPECT_THAT(report.reason, HasSubstr("table"));
+  expect_kernel_holds(tables);
+
+  struct Damage {
+    const char* command;
+    const char* reason;
+  };
+  for (const Damage& damage : {
+           Damage{"flush chain inet caracal egress_denied", "egress_denied"},
+           Damage{"insert rule inet caracal forward accept", "forward"},
+           Damage{"add chain inet caracal extra", "extra"},
+           Damage{"add rule inet caracal ingress_policy drop", "ingress_policy"},
+           Damage{"add table inet caracal { flags dormant; }", "flags 1"},
+           Damage{"delete table inet caracal", "no table"},
+           Damage{"chain inet caracal forward { policy drop; }", "policy 0"},
+       }) {
+    SCOPED_TRACE(damage.command);
+    nft({damage.command});
+    report = sync(tables);
+    EXPECT_TRUE(report.rebuilt);
+    EXPECT_THAT(report.reason, HasSubstr(damage.reason));
+    expect_kernel_holds(tables);
+  }
+  EXPECT_EQ(sync(tables).messages, 0u);
+}
+
+TEST_F(NftDriverRootTest, DamagedElementsAreRepairedInPlace) {
+  const PolicyTables tables = sample_tables();
+  sync(tables);
+  for (const char* damage : {
+           "flush map inet caracal range4",
+           "delete element inet caracal range4 { 172.16.5.0-172.16.5.255 : 0x3 }",
+           "add element inet caracal identity4 { 10.0.0.9 : 0x7 }",
+           "delete element inet caracal dispatch_ingress { \"cali0\" }",
+           "add element inet caracal dispatch_egress { \"cali9\" : accept }",
+           "add element inet caracal allowed { 0x5 . 0x6 }",
+           "add element inet caracal neighbour_discovery { 1 }",
+           "flush map inet caracal protocol_ingress",
+       }) {
+    SCOPED_TRACE(damage);
+    nft({damage});
+    const SyncReport report = sync(tables);
+    EXPECT_FALSE(report.rebuilt) << report.reason;
+    EXPECT_GT(report.messages, 0u);
+    expect_kernel_holds(tables);
+    EXPECT_EQ(sync(tables).messages, 0u);
+  }
+}
+
+TEST_F(NftDriverRootTest, ForeignTablesAreLeftAlone) {
+  const std::string text = "table inet caracal2 {\n\tchain a {\n\t}\n}\n";
+  nft({"-f", "-"}, text);
+  sync(sample_tables());
+  EXPECT_EQ(nft({"list", "table", "inet", "caracal2"}), text);
+  ASSERT_TRUE(driver_->remove());
+  EXPECT_EQ(nft({"list", "ruleset"}), text);
+  EXPECT_TRUE(driver_->remove());
+  EXPECT_EQ(driver_->read_back().error().code, Errc::kNotFound);
+}
+
+TEST_F(NftDriverRootTest, RefusedTransactionChangesNothingAndNamesTheElement) {
+  const PolicyTables tables = sample_tables();
+  EXPECT_EQ(driver_->apply({}).error().code, Errc::kConflict);  // before sync
+  sync(tables);
+  // Behind our back an element goes away which a later delta wants to replace, among others.
+  nft({"delete element inet caracal identity4 { 10.0.0.3 }"});
+  PolicyDelta delta;
+  delta.addresses.set[ip("10.0.0.1")] = 5;
+  delta.addresses.set[ip("10.0.0.2")] = 6;
+  delta.addresses.set[ip("10.0.0.3")] = 7;
+  auto applied = driver_->apply(delta);
+  ASSERT_FALSE(applied);
+  EXPECT_EQ(applied.error().code, Errc::kConflict);
+  EXPECT_THAT(applied.error().message, HasSubstr("identity4"));
+  ASSERT_TRUE(driver_->refused());
+  EXPECT_EQ(driver_->refused()->set, "identity4");
+  EXPECT_EQ(driver_->refused()->element, "10.0.0.3 : 0x00000006");
+  EXPECT_EQ(driver_->refused()->error_number, ENOENT);
+  EXPECT_EQ(driver_->tables(), tables);
+
+  // The caller may close the endpoint at once, and repair by sync().
+  ASSERT_TRUE(driver_->close_interface("cali0"));
+  EXPECT_THAT(nft({"list", "map", "inet", "caracal", "dispatch_egress"}),
+              HasSubstr("\"cali0\" : drop"));
+  sync(tables);
+  expect_kernel_holds(tables);
+
+  PolicyDelta bad;
+  bad.sources.add.insert({"a-name-that-is-too-long", ip("10.0.0.1")});
+  EXPECT_EQ(driver_->apply(bad).error().code, Errc::kInvalid);
+}
+
+TEST_F(NftDriverRootTest, DescribeShowsTheChangeAndMakesNone) {
+  const PolicyTables tables = sample_tables();
+  sync(tables);
+  PolicyDelta delta;
+  delta.addresses.set[ip("10.0.0.2")] = 9;
+  delta.ranges.erase.insert(ip("172.16.6.0"));
+  delta.interfaces.set[{Direction::kIngress, "cali2"}] = {Disposition::kPoliced, 7};
+  EXPECT_EQ(
+      driver_->describe(delta),
+      "delete element inet caracal identity4 { 10.0.0.2 : 0x00000005 }\n"
+      "delete element inet caracal range4 { 172.16.5.0 : 0x00000003 until 172.16.6.0 (end) }\n"
+      "delete element inet caracal range4 { 172.16.6.0 : 0x00000002 until 172.32.0.0 (end) }\n"
+      "add element inet caracal dispatch_ingress { \"cali2\" : goto ingress_policy }\n"
+      "add element inet caracal group_ingress { \"cali2\" : 0x00000000 . 0x00000007 }\n"
+      "add element inet caracal identity4 { 10.0.0.2 : 0x00000009 }\n"
+      "add element inet caracal range4 { 172.16.5.0 : 0x00000003 until 172.32.0.0 (end) }\n");
+  EXPECT_EQ(driver_->tables(), tables);
+  expect_kernel_holds(tables);
+}
+
+TEST_F(NftDriverRootTest, HundredThousandAddressesInOneTransaction) {
+  sync(empty_tables());
+  PolicyDelta delta;
+  for (uint32_t i = 0; i < 100'000; ++i)
+    delta.addresses.set[IpAddr::v4(0x0a000000 + i)] = 2 + i % 500;
+  for (uint32_t i = 0; i < 20'000; ++i) delta.rows.add.insert({1 + i / 4, 1 + i % 4});
+  const uint32_t generation = *driver_->generation();
+  auto report = driver_->apply(delta);
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_EQ(report->elements, 120'000u);
+  EXPECT_EQ(*driver_->generation(), generation + 1);
+  std::cout << "120,000 elements: " << report->elapsed.count() / 1'000'000 << " ms, "
+            << report->bytes << " bytes, " << report->messages << " messages\n";
+  EXPECT_EQ(sync(driver_->tables()).messages, 0u);
+
+  PolicyDelta away;
+  for (const auto& [address, identity] : delta.addresses.set) away.addresses.erase.insert(address);
+  away.rows.erase = delta.rows.add;
+  ASSERT_TRUE(driver_->apply(away));
+  expect_kernel_holds(empty_tables());
+}
+
+}  // namespace
+}  // namespace caracal::dataplane::nft
