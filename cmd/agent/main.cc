@@ -1,0 +1,95 @@
+// caracal-agent: flags and environment into agent::Options, then agent::run().
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "agent/agent.h"
+#include "agent/node_setup.h"
+#include "agent/options.h"
+#include "base/log.h"
+
+namespace {
+
+std::string default_node_name() {
+  if (const char* name = std::getenv("NODE_NAME"); name != nullptr && *name != '\0') return name;
+  char host[256] = {};
+  if (::gethostname(host, sizeof host - 1) != 0) return {};
+  std::string lower(host);
+  for (char& c : lower) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  return lower;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  caracal::agent::Options options;
+  options.version = CARACAL_VERSION;
+  options.node_name = default_node_name();
+  std::string log_level = "info";
+  bool dry_run = false;
+  bool uninstall = false;
+
+  CLI::App app{"caracal-agent: network and network policy of one Kubernetes node"};
+  app.set_version_flag("--version", std::string("caracal-agent ") + CARACAL_VERSION);
+  app.add_option("--node-name", options.node_name,
+                 "name of this node's Node object (environment: NODE_NAME)")
+      ->capture_default_str();
+  app.add_option("--kubeconfig", options.kubeconfig,
+                 "how to reach the API server; default: KUBECONFIG, the pod's service account, "
+                 "~/.kube/config");
+  app.add_option("--socket", options.socket, "local socket for the CNI plugin and the command line")
+      ->capture_default_str();
+  app.add_option("--state-dir", options.state_dir, "folder for what must survive a restart")
+      ->capture_default_str();
+  app.add_option("--metrics-listen", options.metrics_listen,
+                 "ADDRESS:PORT of /metrics, /healthz and /readyz; \"\" for none")
+      ->capture_default_str();
+  app.add_option("--interface-prefix", options.interface_prefix,
+                 "beginning of the names of pods' host interfaces")
+      ->capture_default_str()
+      ->check([](const std::string& prefix) {
+        return !prefix.empty() && prefix.size() <= 10 &&
+                       prefix.find_first_of("/: ") == std::string::npos
+                   ? std::string()
+                   : "must have 1 to 10 bytes without / : or blanks";
+      });
+  app.add_option("--mtu", options.mtu,
+                 "MTU of pods' interfaces; 0: the smallest of the node's links")
+      ->capture_default_str()
+      ->check([](const std::string& text) {
+        const int mtu = std::atoi(text.c_str());
+        return text == "0" || (mtu >= 1280 && mtu <= 65535) ? std::string()
+                                                            : "must be 0 or 1280 to 65535";
+      });
+  app.add_option("--log-level", log_level, "debug, info, warn or error")
+      ->capture_default_str()
+      ->envname("CARACAL_LOG_LEVEL")
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
+  auto* dry = app.add_flag("--dry-run", dry_run,
+                           "print what would be changed in the kernel, change nothing, and end");
+  app.add_flag("--uninstall", uninstall, "remove everything Caracal made on this node, and end")
+      ->excludes(dry);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& success) {  // --help, --version
+    return app.exit(success);
+  } catch (const CLI::ParseError& error) {
+    std::fprintf(stderr, "caracal-agent: %s\n\n%s", error.what(), app.help().c_str());
+    return 2;
+  }
+  if (options.node_name.empty()) {
+    std::fprintf(stderr, "caracal-agent: --node-name: must be there, the host has no name\n");
+    return 2;
+  }
+  caracal::log::set_level(log_level);
+
+  const caracal::Status outcome = uninstall ? caracal::agent::uninstall(options)
+                                  : dry_run ? caracal::agent::dry_run(options)
+                                            : caracal::agent::run(options);
+  if (outcome) return 0;
+  caracal::log::error("caracal-agent ends", {{"error", outcome.error().message}});
+  return 1;
+}

@@ -1,0 +1,229 @@
+#include "agent/agent.h"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+
+#include "agent/calculation.h"
+#include "agent/cluster_watch.h"
+#include "agent/cni_service.h"
+#include "agent/dataplane.h"
+#include "agent/http_endpoint.h"
+#include "agent/local_api.h"
+#include "agent/metrics.h"
+#include "agent/node_setup.h"
+#include "agent/policy_target.h"
+#include "base/log.h"
+#include "dataplane/fib/route_driver.h"
+#include "dataplane/nft/nft_driver.h"
+#include "event/loop.h"
+#include "event/watchdog.h"
+#include "ipam/lease_book.h"
+#include "kube/client.h"
+#include "kube/kubeconfig.h"
+#include "rpc/client.h"
+#include "rpc/server.h"
+
+// Two loops, each with its thread, and what flows between them:
+//
+//   API server --> ClusterWatch --+
+//                                 v                     +--> nftables
+//   plugin --> Server --> CniService <--> Calculation --> Dataplane
+//                            |   (policy::Engine, routes)   +--> routes
+//                            v                                   |
+//                        LeaseBook, links (workers)    <--Applied+
+//
+//   [----------- calculation loop: this thread -----------] [- dataplane loop -]
+namespace caracal::agent {
+namespace {
+
+std::unique_ptr<kube::Client> make_client(event::Loop& loop, kube::ClusterAccess access,
+                                          const Options& options) {
+  kube::ClientOptions client;
+  client.user_agent = "caracal-agent/" + options.version;
+  return std::make_unique<kube::Client>(loop, std::move(access), std::move(client));
+}
+
+// A changed set of pod CIDRs takes effect for the next pod; a bad one leaves the former in force.
+void use_pod_cidrs(ipam::LeaseBook& leases, const model::Node& node) {
+  if (node.pod_cidrs == leases.allocator().ranges()) return;
+  std::string text;
+  for (const net::Cidr& cidr : node.pod_cidrs) text += (text.empty() ? "" : ",") + cidr.to_string();
+  if (Status set = leases.set_ranges(node.pod_cidrs)) {
+    log::info("pod CIDRs of this node", {{"cidrs", text}});
+  } else {
+    log::error("pod CIDRs of this node not usable",
+               {{"cidrs", text}, {"error", set.error().message}});
+  }
+}
+
+Probe health_of(const event::Watchdog& watchdog) {
+  for (const event::LoopHealth& loop : watchdog.health()) {
+    if (loop.stuck)
+      return {false,
+              fmt::format("loop {} does not turn since {} ms", loop.name, loop.silent.count())};
+  }
+  return {true, "ok"};
+}
+
+}  // namespace
+
+Status run(const Options& asked) {
+  Options options = asked;
+  std::signal(SIGPIPE, SIG_IGN);  // a peer that has gone is an error of the write
+  log::info("caracal-agent starts", {{"version", options.version}, {"node", options.node_name}});
+
+  // What can fail, first; nothing is changed until all of it is there.
+  CARACAL_ASSIGN(kube::ClusterAccess access, kube::find_access({.kubeconfig = options.kubeconfig}));
+  CARACAL_ASSIGN(auto journal, ipam::FileJournal::open(options.state_dir + "/leases"));
+  CARACAL_ASSIGN(ipam::LeaseBook leases, ipam::LeaseBook::open(std::move(journal)));
+  CARACAL_ASSIGN(auto nft, dataplane::nft::NftDriver::open(
+                               {.table = "caracal", .interface_prefix = options.interface_prefix}));
+  CARACAL_ASSIGN(auto routes, dataplane::fib::RouteDriver::open());
+  CARACAL_TRY(prepare_node(options.state_dir));
+  if (options.mtu == 0) {
+    CARACAL_ASSIGN(options.mtu, detect_mtu(options.interface_prefix));
+  }
+
+  Metrics metrics;
+  metrics
+      .gauge("caracal_build_info", "1, with the version as label",
+             "version=\"" + options.version + "\"")
+      .set(1);
+
+  event::Watchdog watchdog({.abort_after = event::Duration(120'000)});
+  event::Loop loop;
+  const std::string server = access.server;
+  const auto client = make_client(loop, std::move(access), options);
+
+  // The two halves of the pipeline.
+  Calculation calculation(loop, options.node_name, metrics);
+  Dataplane dataplane(
+      loop, make_nft_target(std::move(nft)), std::move(routes),
+      {.on_applied = [&](Applied applied) { calculation.on_applied(std::move(applied)); },
+       .on_route_drift = [&] { calculation.on_route_drift(); }},
+      metrics);
+  calculation.connect(dataplane);
+  calculation.on_own_node([&](const model::Node& node) { use_pod_cidrs(leases, node); });
+
+  // What feeds it.
+  ClusterWatch cluster(
+      *client,
+      {.on_update = [&](const model::Update& update) { calculation.update(update); },
+       .on_synced = [&] { calculation.set_synced(); }},
+      metrics);
+  CniService cni(loop, options, leases, calculation, dataplane, *client, metrics);
+  CARACAL_TRY(cni.recover());
+
+  // What it tells.
+  LocalApi api({options, calculation, cluster, leases, watchdog, server, cni});
+  CARACAL_ASSIGN(const auto socket, rpc::Server::listen(loop, options.socket,
+                                                        [&](const rpc::Request& request,
+                                                            const rpc::Server::Respond& respond) {
+                                                          api.handle(request, respond);
+                                                        }));
+  std::atomic<bool> ready = false;
+  std::unique_ptr<HttpEndpoint> http;
+  if (!options.metrics_listen.empty()) {
+    Gauge& resident = metrics.gauge("caracal_resident_bytes", "Resident memory of the agent");
+    CARACAL_ASSIGN(http,
+                   HttpEndpoint::start(options.metrics_listen,
+                                       {.metrics =
+                                            [&] {
+                                              resident.set(static_cast<double>(resident_bytes()));
+                                              return metrics.render();
+                                            },
+                                        .health = [&] { return health_of(watchdog); },
+                                        .ready =
+                                            [&] {
+                                              return Probe{ready, ready ? "ok" : "not ready"};
+                                            }}));
+  }
+  Gauge& ready_gauge = metrics.gauge("caracal_ready", "1 when the node serves pods");
+  Gauge& endpoint_gauge = metrics.gauge("caracal_endpoints", "Workload interfaces");
+  const event::Handle look = loop.every(event::Duration(500), [&] {
+    ready = api.not_ready_reason().empty();
+    ready_gauge.set(ready ? 1 : 0);
+    cluster.measure();
+    endpoint_gauge.set(static_cast<double>(cni.endpoints().size()));
+  });
+
+  // Turn.
+  CARACAL_ASSIGN(const event::Handle term, loop.watch_signal(SIGTERM, [&] { loop.stop(); }));
+  CARACAL_ASSIGN(const event::Handle interrupt, loop.watch_signal(SIGINT, [&] { loop.stop(); }));
+  const event::Handle watched = watchdog.watch(loop, "calculation");
+  const event::Handle watched_dataplane = watchdog.watch(dataplane.loop(), "dataplane");
+  dataplane.start();
+  cluster.start();
+  log::info("caracal-agent runs",
+            {{"socket", options.socket}, {"api", server}, {"mtu", options.mtu}});
+  loop.run();
+  dataplane.stop();  // before the watches on its loop end
+  log::info("caracal-agent ends; the kernel keeps what it has");
+  return {};
+}
+
+Status dry_run(const Options& options) {
+  CARACAL_ASSIGN(kube::ClusterAccess access, kube::find_access({.kubeconfig = options.kubeconfig}));
+  CARACAL_ASSIGN(auto nft, dataplane::nft::NftDriver::open(
+                               {.table = "caracal", .interface_prefix = options.interface_prefix}));
+  CARACAL_ASSIGN(auto fib, dataplane::fib::RouteDriver::open());
+  Metrics metrics;
+  event::Loop loop;
+  const auto client = make_client(loop, std::move(access), options);
+  policy::Engine engine;
+  std::map<std::string, model::Node> nodes;
+  ClusterWatch cluster(*client,
+                       {.on_update =
+                            [&](const model::Update& update) {
+                              engine.apply(update);
+                              const auto* node = std::get_if<model::NodeUpdate>(&update);
+                              if (node != nullptr && node->value) nodes[node->key] = *node->value;
+                            },
+                        .on_synced = [&] { loop.stop(); }},
+                       metrics);
+  // The endpoints of a running agent, when it can be asked; its lease journal is locked.
+  const auto status = rpc::call_once(options.socket, "status", nullptr, std::chrono::seconds(10));
+  dataplane::fib::RouteTable wanted_routes;
+  if (status && !status->error) {
+    for (const json::value& one : jsonio::get_array(status->result, {"endpoints"})) {
+      model::LocalEndpoint endpoint{{std::string(jsonio::get_string(one, {"namespace"})),
+                                     std::string(jsonio::get_string(one, {"pod"}))},
+                                    std::string(jsonio::get_string(one, {"interface"})),
+                                    {}};
+      for (const json::value& text : jsonio::get_array(one, {"addresses"})) {
+        if (const auto address =
+                net::IpAddr::parse(text.is_string() ? std::string_view(text.get_string()) : "")) {
+          endpoint.addresses.push_back(*address);
+        }
+      }
+      wanted_routes.merge(pod_routes(endpoint));
+      engine.apply(model::LocalEndpointUpdate{endpoint.interface, endpoint});
+    }
+  }
+  cluster.start();
+  const event::Handle limit = loop.after(event::Duration(30'000), [&] { loop.stop(); });
+  loop.run();
+  if (!cluster.synced())
+    return fail(Errc::kUnavailable, "not in sync with the API server: " + cluster.error());
+
+  engine.flush();
+  const auto held = nft.read_back();
+  const desired::PolicyDelta delta =
+      desired::difference(held ? *held : desired::PolicyTables{}, engine.tables());
+  fmt::print("# table inet caracal: {} ({} elements to change)\n{}",
+             held ? "present" : "to be made: " + held.error().message, delta.size(),
+             nft.describe(delta));
+  wanted_routes.merge(node_route_table(route::node_routes(options.node_name, nodes)));
+  CARACAL_ASSIGN(const auto held_routes, fib.read_back());
+  const auto route_delta = difference(held_routes, wanted_routes);
+  for (const auto& key : route_delta.erase) fmt::print("ip route delete {}\n", key.to_string());
+  for (const auto& [key, route] : route_delta.set) {
+    fmt::print("ip route replace {} {}\n", key.to_string(), route.to_string());
+  }
+  return {};
+}
+
+}  // namespace caracal::agent

@@ -1,0 +1,189 @@
+#include "agent/calculation.h"
+
+#include "base/log.h"
+
+namespace caracal::agent {
+
+namespace fib = dataplane::fib;
+
+fib::RouteTable node_route_table(const route::NodeRoutes& routes) {
+  fib::RouteTable table;
+  for (const auto& [cidr, hop] : routes.routes) {
+    fib::Route route;
+    route.type = hop.via ? fib::RouteType::kUnicast : fib::RouteType::kBlackhole;
+    route.via = hop.via;
+    table.emplace(fib::RouteKey{cidr}, route);
+  }
+  return table;
+}
+
+// As dataplane/link makes it: the address is on the other end of the link.
+fib::RouteTable pod_routes(const model::LocalEndpoint& endpoint) {
+  fib::RouteTable table;
+  for (const net::IpAddr& address : endpoint.addresses) {
+    fib::Route route;
+    route.scope = address.is_v4() ? fib::RouteScope::kLink : fib::RouteScope::kUniverse;
+    route.device = endpoint.interface;
+    table.emplace(fib::RouteKey{net::Cidr::host(address)}, route);
+  }
+  return table;
+}
+
+Calculation::Calculation(event::Loop& loop, std::string node_name, Metrics& metrics)
+    : loop_(loop),
+      node_name_(std::move(node_name)),
+      flush_seconds_(metrics.histogram("caracal_policy_calculation_seconds",
+                                       "Time of one policy calculation")),
+      updates_(
+          metrics.counter("caracal_updates_total", "Changes of the world that were computed")) {}
+
+void Calculation::update(const model::Update& update) {
+  updates_.add();
+  note(update);
+  engine_.apply(update);
+  schedule_flush();
+}
+
+// What besides the policy engine depends on an update.
+void Calculation::note(const model::Update& update) {
+  if (const auto* pod = std::get_if<model::PodUpdate>(&update)) {
+    if (!pod->value) {
+      pods_.erase(pod->key);
+    } else if (pods_.insert(pod->key).second) {
+      const auto [begin, end] = pod_waiters_.equal_range(pod->key);
+      for (auto it = begin; it != end; ++it) loop_.post(it->second);
+      pod_waiters_.erase(begin, end);
+    }
+  } else if (const auto* node = std::get_if<model::NodeUpdate>(&update)) {
+    if (node->value) {
+      nodes_[node->key] = *node->value;
+    } else {
+      nodes_.erase(node->key);
+    }
+    if (node->value && node->key == node_name_ && own_node_changed_)
+      own_node_changed_(*node->value);
+    if (synced_) recompute_node_routes();
+  } else if (const auto* policy = std::get_if<model::PolicyUpdate>(&update)) {
+    if (policy->invalid) {
+      log::error("policy not usable; what it selects is isolated and nothing is allowed by it",
+                 {{"policy", policy->key.to_string()}, {"error", *policy->invalid}});
+      invalid_[policy->key] = *policy->invalid;
+    } else {
+      invalid_.erase(policy->key);
+    }
+  }
+}
+
+void Calculation::set_synced() {
+  if (synced_) return;
+  synced_ = true;
+  engine_.flush();
+  dirty_ = false;
+  node_routes_ = route::node_routes(node_name_, nodes_);
+  node_table_ = node_route_table(node_routes_);
+  log::info("world in sync", {{"pods", engine_.counts().pods},
+                              {"local_endpoints", engine_.counts().local_endpoints},
+                              {"nodes", nodes_.size()}});
+  dataplane_->sync_policy(engine_.tables());
+  dataplane_->sync_routes(wanted_routes());
+}
+
+fib::RouteTable Calculation::wanted_routes() const {
+  fib::RouteTable table = node_table_;
+  table.insert(pod_table_.begin(), pod_table_.end());
+  return table;
+}
+
+void Calculation::recompute_node_routes() {
+  route::NodeRoutes routes = route::node_routes(node_name_, nodes_);
+  if (routes == node_routes_) return;
+  for (const std::string& problem : routes.problems) log::warn("no route", {{"problem", problem}});
+  const fib::RouteTable table = node_route_table(routes);
+  const fib::RouteDelta delta = difference(node_table_, table);
+  node_routes_ = std::move(routes);
+  node_table_ = table;
+  if (!delta.empty()) dataplane_->apply_routes(delta);
+}
+
+void Calculation::set_endpoint(const model::LocalEndpoint& endpoint, bool routed) {
+  engine_.apply(model::LocalEndpointUpdate{endpoint.interface, endpoint});
+  dirty_ = true;
+  if (!routed) return;
+  const fib::RouteTable routes = pod_routes(endpoint);
+  for (const auto& [key, route] : routes) pod_table_.insert_or_assign(key, route);
+  if (synced_) dataplane_->apply_routes({routes, {}});
+}
+
+void Calculation::remove_endpoint(const std::string& interface) {
+  engine_.apply(model::LocalEndpointUpdate{interface, std::nullopt});
+  schedule_flush();
+  fib::RouteDelta delta;
+  for (const auto& [key, route] : pod_table_) {
+    if (route.device == interface) delta.erase.insert(key);
+  }
+  for (const auto& key : delta.erase) pod_table_.erase(key);
+  if (synced_ && !delta.empty()) dataplane_->apply_routes(delta);
+}
+
+void Calculation::schedule_flush() {
+  dirty_ = true;
+  if (!synced_ || flush_scheduled_) return;
+  flush_scheduled_ = true;
+  loop_.post([this] {
+    flush_scheduled_ = false;
+    flush();
+  });
+}
+
+uint64_t Calculation::flush() {
+  if (!synced_ || !dirty_) return dataplane_->last_sequence();
+  dirty_ = false;
+  const auto begin = event::Clock::now();
+  const desired::PolicyDelta delta = engine_.flush();
+  flush_seconds_.observe(event::Clock::now() - begin);
+  if (delta.empty()) return dataplane_->last_sequence();
+  log::debug("policy computed", {{"changes", delta.size()}});
+  return dataplane_->apply_policy(delta);
+}
+
+void Calculation::flush_then(Done done) {
+  const uint64_t sequence = flush();
+  if (sequence <= applied_.sequence) {
+    loop_.post(std::move(done));
+  } else {
+    apply_waiters_.emplace(sequence, std::move(done));
+  }
+}
+
+void Calculation::when_pod_known(const model::ObjectName& name, Done wake) {
+  pod_waiters_.emplace(name, std::move(wake));
+}
+
+void Calculation::on_applied(Applied applied) {
+  applied_ = std::move(applied);
+  while (!apply_waiters_.empty() && apply_waiters_.begin()->first <= applied_.sequence) {
+    const Done done = std::move(apply_waiters_.begin()->second);
+    apply_waiters_.erase(apply_waiters_.begin());
+    done();
+  }
+}
+
+void Calculation::on_route_drift() {
+  route_resync_wanted_ = true;
+  if (links_under_way_ == 0) {
+    route_resync_wanted_ = false;
+    dataplane_->resync_routes();
+  }
+}
+
+void Calculation::link_ends() {
+  --links_under_way_;
+  if (route_resync_wanted_) on_route_drift();
+}
+
+const model::Node* Calculation::own_node() const {
+  const auto found = nodes_.find(node_name_);
+  return found == nodes_.end() ? nullptr : &found->second;
+}
+
+}  // namespace caracal::agent

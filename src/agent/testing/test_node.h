@@ -1,0 +1,100 @@
+// TestNode: a node for tests: a network namespace with an API server and an agent in it, and pods'
+// namespaces beside it. Everything it made is gone with it; what a killed test left is removed by
+// the next.
+#pragma once
+
+#include <sys/types.h>
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/subprocess.h"
+#include "jsonio/json.h"
+#include "kube/blocking_client.h"
+#include "netlink/network_namespace.h"
+
+namespace caracal::agent::testing {
+
+// A program running in a network namespace; killed with its owner.
+class Child {
+ public:
+  static Result<Child> start(std::vector<std::string> argv, const std::string& netns,
+                             const std::string& log);
+  Child(Child&& other) noexcept : pid_(std::exchange(other.pid_, -1)) {}
+  Child& operator=(Child&& other) noexcept;
+  ~Child() { stop(9); }
+  void stop(int signal);  // and waits for its end
+  pid_t pid() const { return pid_; }
+
+ private:
+  explicit Child(pid_t pid) : pid_(pid) {}
+  pid_t pid_ = -1;
+};
+
+struct CniAnswer {
+  int exit_code = -1;
+  json::value output;
+  int64_t code() const { return jsonio::get_int(output, {"code"}); }
+  std::string text() const { return jsonio::to_string(output); }
+};
+
+class TestNode {
+ public:
+  // Unset when the programs are not built; `why` says which.
+  static std::unique_ptr<TestNode> make(std::string& why, std::vector<std::string> pod_cidrs);
+  ~TestNode();
+
+  Status start_api();
+  void stop_api() { api_.reset(); }
+  // Waits until the agent answers; with `ready`, until it is ready.
+  Status start_agent(bool ready = true);
+  void stop_agent(int signal);
+  Status wait_ready(bool ready = true);
+  Status wait_connected(bool connected);  // until the agent's watches run, or have ended
+
+  // API objects.
+  Status create(const std::string& path, const json::value& object);
+  Status add_namespace(const std::string& ns);
+  Status add_pod(const std::string& ns, const std::string& name, const json::object& labels = {});
+
+  // A new network namespace for a sandbox; its path.
+  std::string add_sandbox();
+  void remove_sandbox(const std::string& path);
+
+  // The plugin, run as a runtime runs it.
+  CniAnswer cni(const std::string& command, const std::string& container, const std::string& netns,
+                const std::string& pod, json::object more = {},
+                const std::string& version = "1.1.0") const;
+  CniAnswer plugin(const std::string& program, const std::string& command,
+                   const std::string& container, const std::string& netns, const std::string& pod,
+                   const json::object& config) const;
+
+  json::value status() const;  // of the agent
+  std::string in_node(
+      const std::vector<std::string>& argv) const;  // output of a command in the node
+  std::string in_pod(const std::string& netns, const std::vector<std::string>& argv) const;
+  std::vector<std::string> links() const;  // cali* interfaces of the node
+  uint32_t nft_generation() const;
+
+  const netlink::NetworkNamespace& netns() const { return *ns_; }
+  const std::string& folder() const { return folder_; }
+  std::string socket() const { return folder_ + "/agent.sock"; }
+
+ private:
+  TestNode() = default;
+  Result<json::value> with_api(const std::function<Result<json::value>(kube::BlockingClient&)>& fn);
+
+  std::string name_;
+  std::string folder_;
+  std::optional<netlink::NetworkNamespace> ns_;
+  std::optional<Child> api_;
+  std::optional<Child> agent_;
+  std::vector<std::string> sandboxes_;
+  int next_ = 0;
+};
+
+}  // namespace caracal::agent::testing
