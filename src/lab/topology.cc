@@ -152,18 +152,16 @@ Result<Topology> parse_document(const json::value& document) {
 // The number-th subnet (0, 1, ...) of `network` that a node gets: a /24 or a /64.
 Result<net::Cidr> node_share(const net::Cidr& network, int number) {
   const int bits = network.family() == net::Family::kIPv4 ? 24 : 64;
-  if (network.bits() > bits || bits - network.bits() > 16 ||
-      number >= 1 << (bits - network.bits())) {
+  if (network.bits() > bits - 8) {
     return fail(Errc::kInvalid,
-                fmt::format("podNetworks: {} has no /{} for node number {}; valid prefixes are "
-                            "between /{} and /{}",
-                            network.to_string(), bits, number, bits - 16, bits));
+                fmt::format("podNetworks: {} is too small for a /{} for each node; it must be a /{} "
+                            "or larger",
+                            network.to_string(), bits, bits - 8));
   }
   std::array<uint8_t, 16> bytes{};
   std::copy_n(network.address().data(), network.address().size(), bytes.begin());
   const auto low = static_cast<size_t>(bits / 8 - 1);
-  bytes[low] = static_cast<uint8_t>(bytes[low] | (number & 0xff));
-  bytes[low - 1] = static_cast<uint8_t>(bytes[low - 1] | (number >> 8));
+  bytes[low] = static_cast<uint8_t>(number);
   return net::Cidr(net::IpAddr::from_bytes(bytes.data(), network.address().size()), bits);
 }
 
@@ -171,7 +169,29 @@ bool overlap(const net::Cidr& a, const net::Cidr& b) {
   return a.family() == b.family() && (a.contains(b) || b.contains(a));
 }
 
+json::array to_array(const auto& values) {
+  json::array out;
+  for (const auto& value : values) out.emplace_back(json::string(value.to_string()));
+  return out;
+}
+
 }  // namespace
+
+json::value to_json(const Topology& topology) {
+  json::array nodes;
+  for (const NodeSpec& node : topology.nodes) {
+    json::object labels;
+    for (const auto& [key, value] : node.labels) labels[key] = value;
+    nodes.push_back({{"name", node.name}, {"labels", labels}, {"podCIDRs", to_array(node.pod_cidrs)}});
+  }
+  json::array families;
+  for (const net::Family family : topology.families) families.emplace_back(net::to_string(family));
+  return {{"name", topology.name},
+          {"families", families},
+          {"podNetworks", to_array(topology.pod_networks)},
+          {"nodes", nodes},
+          {"outside", to_array(topology.outside)}};
+}
 
 bool Topology::has(net::Family family) const {
   return std::find(families.begin(), families.end(), family) != families.end();

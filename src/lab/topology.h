@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "jsonio/json.h"
 #include "model/object.h"
 #include "net/cidr.h"
 #include "net/ip_addr.h"
@@ -50,6 +51,9 @@ Status check_lab_name(std::string_view name);
 // `source` (a file name) begins every error message; errors name the field and what is valid.
 // The result is complete()d.
 Result<Topology> parse_topology(std::string_view yaml, std::string_view source);
+
+// What parse_topology() reads back to the same value.
+json::value to_json(const Topology& topology);
 
 // Nodes node1..nodeN, everything else as by default. REQUIRES: count >= 1.
 Result<Topology> default_topology(std::string_view name, int count, std::vector<net::Family> families);

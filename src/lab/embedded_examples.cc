@@ -1,0 +1,22 @@
+#include "lab/embedded_examples.h"
+
+#include "base/file.h"
+
+namespace caracal::lab {
+
+const EmbeddedExample* find_example(std::string_view path) {
+  for (const EmbeddedExample& example : embedded_examples()) {
+    if (example.path == path) return &example;
+  }
+  return nullptr;
+}
+
+Status write_examples(const std::string& folder) {
+  CARACAL_TRY(make_directories(folder + "/topologies"));
+  for (const EmbeddedExample& example : embedded_examples()) {
+    CARACAL_TRY(write_file_atomic(folder + "/" + std::string(example.path), example.text));
+  }
+  return {};
+}
+
+}  // namespace caracal::lab
