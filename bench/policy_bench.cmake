@@ -1,0 +1,1 @@
+caracal_benchmark(policy_bench SOURCES policy_bench.cc USES policy)
