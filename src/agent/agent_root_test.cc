@@ -203,7 +203,7 @@ TEST_F(AgentRootTest, ARestartChangesNothingInTheKernel) {
     const std::string links = node_->in_node({"ip", "-o", "link"});
     const std::string routes = node_->in_node({"ip", "route"});
     const uint32_t generation = node_->nft_generation();
-    node_->stop_agent(signal);
+    EXPECT_EQ(node_->stop_agent(signal), signal == SIGTERM ? 0 : 128 + SIGKILL);
     const Status started = node_->start_agent();
     ASSERT_TRUE(started) << started.error().message;
     EXPECT_EQ(node_->nft_generation(), generation) << "nftables was touched";
@@ -348,6 +348,24 @@ TEST_F(AgentRootTest, KilledInTheMiddleOfAnAdd) {
   }
   EXPECT_THAT(read_file(node_->folder() + "/agent.log").value_or(""), HasSubstr("undoing an ADD"))
       << "no kill came in the middle: the test has tested nothing";
+}
+
+TEST_F(AgentRootTest, EndsInGoodOrderWhileAddsWait) {
+  const std::string known = new_pod("pod1");
+  node_->stop_api();
+  std::vector<std::thread> threads;
+  const std::string sandbox = node_->add_sandbox();
+  std::vector<CniAnswer> answers(3);
+  // Two pods the agent does not know (it waits for the API server), and one it does.
+  threads.emplace_back([&] { answers[0] = node_->cni("ADD", "c0", sandbox, "unknown"); });
+  threads.emplace_back([&] { answers[1] = node_->cni("ADD", "c1", sandbox, "other"); });
+  threads.emplace_back([&] { answers[2] = node_->cni("ADD", "c2", known, "pod1"); });
+  const std::string log = node_->folder() + "/state/leases";
+  while (std::filesystem::file_size(log) < 3 * 200) std::this_thread::yield();
+  EXPECT_EQ(node_->stop_agent(SIGTERM), 0) << read_file(node_->folder() + "/agent.log").value_or("");
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(answers[0].code(), 11) << answers[0].text();
+  EXPECT_EQ(answers[1].code(), 11) << answers[1].text();
 }
 
 TEST_F(AgentRootTest, WhatSomebodyElseChangesIsPutRight) {

@@ -159,8 +159,8 @@ void CniService::add_policy(const AddPtr& add) {
 void CniService::add_link(const AddPtr& add) {
   calculation_.link_begins();
   loop_.work(
-      [this, spec = link_spec(add->endpoint)]() -> Result<link::PodLink> {
-        CARACAL_TRY(leases_.sync());
+      [&leases = leases_, spec = link_spec(add->endpoint)]() -> Result<link::PodLink> {
+        CARACAL_TRY(leases.sync());
         return link::create_pod_link(spec);
       },
       [this, add](const Result<link::PodLink>& made) {

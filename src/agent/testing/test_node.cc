@@ -83,11 +83,13 @@ Child& Child::operator=(Child&& other) noexcept {
   return *this;
 }
 
-void Child::stop(int signal) {
-  if (pid_ <= 0) return;
+int Child::stop(int signal) {
+  if (pid_ <= 0) return 0;
   ::kill(pid_, signal);
-  ::waitpid(pid_, nullptr, 0);
+  int status = 0;
+  ::waitpid(pid_, &status, 0);
   pid_ = -1;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 std::unique_ptr<TestNode> TestNode::make(std::string& why, std::vector<std::string> pod_cidrs) {
@@ -215,9 +217,10 @@ Status TestNode::wait_connected(bool connected) {
                 : "the agent does not notice that the API server is away");
 }
 
-void TestNode::stop_agent(int signal) {
-  if (agent_) agent_->stop(signal);
+int TestNode::stop_agent(int signal) {
+  const int exit_code = agent_ ? agent_->stop(signal) : 0;
   agent_.reset();
+  return exit_code;
 }
 
 std::string TestNode::add_sandbox() {

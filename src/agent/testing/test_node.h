@@ -27,7 +27,7 @@ class Child {
   Child(Child&& other) noexcept : pid_(std::exchange(other.pid_, -1)) {}
   Child& operator=(Child&& other) noexcept;
   ~Child() { stop(9); }
-  void stop(int signal);  // and waits for its end
+  int stop(int signal);  // and waits for its end; the exit code, 128 + n when signal n ended it
   pid_t pid() const { return pid_; }
 
  private:
@@ -52,7 +52,7 @@ class TestNode {
   void stop_api() { api_.reset(); }
   // Waits until the agent answers; with `ready`, until it is ready.
   Status start_agent(bool ready = true);
-  void stop_agent(int signal);
+  int stop_agent(int signal);  // its exit code, as Child::stop()
   Status wait_ready(bool ready = true);
   Status wait_connected(bool connected);  // until the agent's watches run, or have ended
 
