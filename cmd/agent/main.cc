@@ -41,12 +41,15 @@ int main(int argc, char** argv) {
                  "how to reach the API server; default: KUBECONFIG, the pod's service account, "
                  "~/.kube/config");
   app.add_option("--socket", options.socket, "local socket for the CNI plugin and the command line")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->envname("CARACAL_SOCKET");
   app.add_option("--state-dir", options.state_dir, "folder for what must survive a restart")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->envname("CARACAL_STATE_DIR");
   app.add_option("--metrics-listen", options.metrics_listen,
-                 "ADDRESS:PORT of /metrics, /healthz and /readyz; \"\" for none")
-      ->capture_default_str();
+                 "ADDRESS:PORT of /metrics, /healthz and /readyz, \"\" for none")
+      ->capture_default_str()
+      ->envname("CARACAL_METRICS_LISTEN");
   app.add_option("--interface-prefix", options.interface_prefix,
                  "beginning of the names of pods' host interfaces")
       ->capture_default_str()

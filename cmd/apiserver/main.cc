@@ -2,6 +2,7 @@
 // cluster.
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -75,6 +76,14 @@ bool add_listeners(const std::vector<std::string>& texts, bool tls, ApiServerOpt
   return true;
 }
 
+// Each watch holds a socket: take all the descriptors the system lets us have.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int serve(Flags flags) {
   namespace log = caracal::log;
   log::set_level(flags.log_level);
@@ -116,6 +125,7 @@ int main(int argc, char** argv) {
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  raise_descriptor_limit();
 
   CLI::App app("Serves the Kubernetes API on one machine.", "caracal-apiserver");
   Flags flags;

@@ -20,7 +20,7 @@ traces() {
   ls -d "/run/caracal/$name" 2>/dev/null
   # Processes: those of the lab carry its name in their environment. Zombies have none.
   for process in /proc/[0-9]*; do
-    tr '\0' '\n' <"$process/environ" 2>/dev/null | grep -q "^CARACAL_LAB_PROCESS=$name$" && echo "$process"
+    { tr '\0' '\n' <"$process/environ"; } 2>/dev/null | grep -q "^CARACAL_LAB_PROCESS=$name$" && echo "$process"
   done
 }
 trap 'caracal lab down --name $name >/dev/null' EXIT INT TERM
@@ -43,7 +43,7 @@ caracal node status || wrong "node status"
 # Without an agent a pod does not start, its events say why, and nothing is left of the attempt.
 node=$(kubectl get pod pod1 -n dev -o 'jsonpath={.spec.nodeName}')
 caracal lab agent stop "$node" --name $name || wrong "agent stop"
-kubectl apply -n dev -f pod-neighbour.yaml >/dev/null || wrong "apply"
+sed "s/^spec:/spec:\n  nodeName: $node/" pod-neighbour.yaml | kubectl apply -n dev -f - >/dev/null || wrong "apply"
 tries=0
 until kubectl get events -n dev | grep -q 'FailedCreatePodSandBox.*code 11'; do
   tries=$((tries + 1))

@@ -362,7 +362,8 @@ TEST_F(AgentRootTest, EndsInGoodOrderWhileAddsWait) {
   threads.emplace_back([&] { answers[2] = node_->cni("ADD", "c2", known, "pod1"); });
   const std::string log = node_->folder() + "/state/leases";
   while (std::filesystem::file_size(log) < 3 * 200) std::this_thread::yield();
-  EXPECT_EQ(node_->stop_agent(SIGTERM), 0) << read_file(node_->folder() + "/agent.log").value_or("");
+  EXPECT_EQ(node_->stop_agent(SIGTERM), 0)
+      << read_file(node_->folder() + "/agent.log").value_or("");
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(answers[0].code(), 11) << answers[0].text();
   EXPECT_EQ(answers[1].code(), 11) << answers[1].text();

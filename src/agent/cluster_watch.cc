@@ -84,7 +84,10 @@ void ClusterWatch::add(kube::Client& client, const std::string& name, const std:
   };
   collections_.push_back(
       {name, std::make_unique<kube::Reflector>(client, std::move(options), std::move(callbacks)),
-       &events, &objects});
+       &events, &objects,
+       &metrics.gauge("caracal_watch_lists",
+                      "Complete lists since the start: one, and one a resync", label),
+       &metrics.gauge("caracal_watch_failures", "Failed exchanges with the API server", label)});
 }
 
 void ClusterWatch::start() {
@@ -129,8 +132,11 @@ json::object ClusterWatch::status() const {
 }
 
 void ClusterWatch::measure() const {
-  for (const Collection& c : collections_)
+  for (const Collection& c : collections_) {
     c.objects->set(static_cast<double>(c.reflector->objects()));
+    c.lists->set(static_cast<double>(c.reflector->counters().lists));
+    c.failures->set(static_cast<double>(c.reflector->counters().failures));
+  }
 }
 
 }  // namespace caracal::agent

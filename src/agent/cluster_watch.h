@@ -44,6 +44,8 @@ class ClusterWatch {
     std::unique_ptr<kube::Reflector> reflector;
     Counter* events;
     Gauge* objects;
+    Gauge* lists;
+    Gauge* failures;
   };
   using Decode = std::function<Result<model::Update>(const model::ObjectName&, const json::value*)>;
   void add(kube::Client& client, const std::string& name, const std::string& path,

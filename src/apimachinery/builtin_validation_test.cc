@@ -109,7 +109,7 @@ TEST(EndpointsValidation, Addresses) {
            R"(subsets[0].addresses[0].ip: Invalid value: "x")"},
           {R"({"subsets":[{"addresses":[{}]}]})", "subsets[0].addresses[0].ip: Required value"},
           {R"({"subsets":[{"notReadyAddresses":[{"ip":"127.0.0.1"}]}]})",
-           R"(subsets[0].notReadyAddresses[0].ip: Invalid value: "127.0.0.1": may not be in the loopback range)"},
+           R"(subsets[0].notReadyAddresses[0].ip: Invalid value: "127.0.0.1": must not be a loopback address)"},
           {R"({"subsets":[{"addresses":[{"ip":"fe80::1"}]}]})",
            R"(subsets[0].addresses[0].ip: Invalid value: "fe80::1")"},
           {R"({"subsets":[{"addresses":[{"ip":"10.0.0.1"}],"ports":[{"port":1},{"port":2,"name":"b"}]}]})",

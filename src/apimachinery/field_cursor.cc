@@ -118,7 +118,7 @@ void FieldErrors::at_least(const Field& field, int64_t min) {
 
 void FieldErrors::ip_address(const Field& field) {
   if (!field.present() || net::IpAddr::parse(field.text())) return;
-  invalid(field, "must be an IP address, e.g. 10.9.8.7 or 2001:db8::ffff");
+  invalid(field, "must be an IP address such as 192.0.2.7 or 2001:db8::7");
 }
 
 void FieldErrors::immutable(const Field& field, const Field& old, std::string detail) {

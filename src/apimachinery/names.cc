@@ -21,9 +21,7 @@ bool all(std::string_view text, Predicate good) {
   return std::all_of(text.begin(), text.end(), good);
 }
 
-NameFault too_long(size_t limit) {
-  return fmt::format("must be no more than {} characters", limit);
-}
+NameFault too_long(size_t limit) { return fmt::format("must have at most {} characters", limit); }
 
 bool is_label(std::string_view text) {
   return !text.empty() && is_lower_or_digit(text.front()) && is_lower_or_digit(text.back()) &&
@@ -80,7 +78,8 @@ NameFault check_qualified_name(std::string_view text) {
     if (prefix.empty()) return "the prefix before '/' must not be empty";
     if (NameFault fault = check_dns1123_subdomain(prefix)) return "the prefix before '/' " + *fault;
     if (name.find('/') != std::string_view::npos) {
-      return "must be a name, or a DNS subdomain, one '/' and a name (e.g. 'example.com/MyName')";
+      return "must be a name, or a DNS subdomain, one '/' and a name (for example "
+             "'example.org/role')";
     }
   }
   if (name.empty()) return "the name part must not be empty";

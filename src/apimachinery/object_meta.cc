@@ -40,14 +40,16 @@ void check_names(const json::value& meta, NameRule rule, bool namespaced, const 
     }
   }
   if (name.empty()) {
-    errors.push_back(FieldError::required(path.child("name"), "name or generateName is required"));
+    errors.push_back(
+        FieldError::required(path.child("name"), "either name or generateName must be given"));
   } else if (NameFault fault = check_name(rule, name)) {
     errors.push_back(FieldError::invalid(path.child("name"), json::value(name), *fault));
   }
   const std::string_view ns = text(member(&meta, "namespace"));
   if (!namespaced) {
     if (!ns.empty()) {
-      errors.push_back(FieldError::forbidden(path.child("namespace"), "not allowed on this type"));
+      errors.push_back(
+          FieldError::forbidden(path.child("namespace"), "objects of this kind have no namespace"));
     }
   } else if (ns.empty()) {
     errors.push_back(FieldError::required(path.child("namespace")));

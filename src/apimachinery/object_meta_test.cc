@@ -36,7 +36,7 @@ TEST(ObjectMeta, GoodOnesPass) {
 
 TEST(ObjectMeta, Names) {
   EXPECT_EQ(faults(R"({"namespace":"b"})"),
-            "metadata.name: Required value: name or generateName is required\n");
+            "metadata.name: Required value: either name or generateName must be given\n");
   EXPECT_THAT(faults(R"({"name":"Web","namespace":"b"})"),
               HasSubstr(R"(metadata.name: Invalid value: "Web": must be an RFC 1123 subdomain)"));
   EXPECT_THAT(faults(R"({"name":"a.b","namespace":"b"})", "", NameRule::kLabel),
@@ -48,7 +48,7 @@ TEST(ObjectMeta, Names) {
   EXPECT_THAT(faults(R"({"name":"a","namespace":"b.c"})"),
               HasSubstr("metadata.namespace: Invalid value"));
   EXPECT_EQ(faults(R"({"name":"a","namespace":"b"})", "", NameRule::kSubdomain, false),
-            "metadata.namespace: Forbidden: not allowed on this type\n");
+            "metadata.namespace: Forbidden: objects of this kind have no namespace\n");
 }
 
 TEST(ObjectMeta, LabelsAndAnnotations) {

@@ -74,7 +74,7 @@ void validate_node(const Field& object, FieldErrors& errors) {
   for (const Field& text : cidrs.elements()) {
     const Result<net::Cidr> cidr = net::Cidr::parse(text.text());
     if (!cidr) {
-      errors.invalid(text, "must be a CIDR, e.g. 10.9.8.0/24 or 2001:db8::/64");
+      errors.invalid(text, "must be a CIDR such as 192.0.2.0/24 or 2001:db8::/64");
     } else if (!families.insert(cidr->family()).second) {
       errors.invalid(cidrs, "at most one CIDR for each IP family");
     }
@@ -82,7 +82,7 @@ void validate_node(const Field& object, FieldErrors& errors) {
   const Field cidr = spec.at("podCIDR");
   if (!cidr.text().empty()) {
     if (!net::Cidr::parse(cidr.text())) {
-      errors.invalid(cidr, "must be a CIDR, e.g. 10.9.8.0/24 or 2001:db8::/64");
+      errors.invalid(cidr, "must be a CIDR such as 192.0.2.0/24 or 2001:db8::/64");
     }
     if (!cidrs.empty() && cidrs.elements()[0].text() != cidr.text()) {
       errors.invalid(cidr, fmt::format("must equal the first of podCIDRs, which is {}",
@@ -113,7 +113,7 @@ void validate_node_update(const Field& object, const Field& old, FieldErrors& er
   for (const std::string_view name : {"podCIDRs", "podCIDR", "providerID"}) {
     const Field before = old.at("spec").at(name);
     if (before.text().empty() && before.empty()) continue;
-    errors.immutable(object.at("spec").at(name), before, "may not change once set");
+    errors.immutable(object.at("spec").at(name), before, "cannot be changed after it was set");
   }
 }
 

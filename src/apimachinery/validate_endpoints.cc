@@ -21,17 +21,16 @@ void validate_reachable(const Field& field, FieldErrors& errors) {
   static const std::vector<std::pair<net::Cidr, std::string_view>> kBad = {
       {*net::Cidr::parse("0.0.0.0/32"), "the unspecified address"},
       {*net::Cidr::parse("::/128"), "the unspecified address"},
-      {*net::Cidr::parse("127.0.0.0/8"), "in the loopback range (127.0.0.0/8, ::1/128)"},
-      {*net::Cidr::parse("::1/128"), "in the loopback range (127.0.0.0/8, ::1/128)"},
-      {*net::Cidr::parse("169.254.0.0/16"), "in the link-local range (169.254.0.0/16, fe80::/10)"},
-      {*net::Cidr::parse("fe80::/10"), "in the link-local range (169.254.0.0/16, fe80::/10)"},
+      {*net::Cidr::parse("127.0.0.0/8"), "a loopback address (127.0.0.0/8, ::1)"},
+      {*net::Cidr::parse("::1/128"), "a loopback address (127.0.0.0/8, ::1)"},
+      {*net::Cidr::parse("169.254.0.0/16"), "a link-local address (169.254.0.0/16, fe80::/10)"},
+      {*net::Cidr::parse("fe80::/10"), "a link-local address (169.254.0.0/16, fe80::/10)"},
       {*net::Cidr::parse("224.0.0.0/24"),
-       "in the link-local multicast range (224.0.0.0/24, ff02::/16)"},
-      {*net::Cidr::parse("ff02::/16"),
-       "in the link-local multicast range (224.0.0.0/24, ff02::/16)"},
+       "a link-local multicast address (224.0.0.0/24, ff02::/16)"},
+      {*net::Cidr::parse("ff02::/16"), "a link-local multicast address (224.0.0.0/24, ff02::/16)"},
   };
   for (const auto& [range, words] : kBad) {
-    if (range.contains(*address)) errors.invalid(field, fmt::format("may not be {}", words));
+    if (range.contains(*address)) errors.invalid(field, fmt::format("must not be {}", words));
   }
 }
 

@@ -31,11 +31,11 @@ void validate_ip_block(const Field& block, FieldErrors& errors) {
   const Field cidr = block.at("cidr");
   if (cidr.text().empty()) return errors.required(cidr);
   const Result<net::Cidr> net = net::Cidr::parse(cidr.text());
-  if (!net) return errors.invalid(cidr, "must be a CIDR, e.g. 10.9.8.0/24 or 2001:db8::/64");
+  if (!net) return errors.invalid(cidr, "must be a CIDR such as 192.0.2.0/24 or 2001:db8::/64");
   for (const Field& except : block.at("except").elements()) {
     const Result<net::Cidr> part = net::Cidr::parse(except.text());
     if (!part) {
-      errors.invalid(except, "must be a CIDR, e.g. 10.9.8.0/24 or 2001:db8::/64");
+      errors.invalid(except, "must be a CIDR such as 192.0.2.0/24 or 2001:db8::/64");
     } else if (part->family() != net->family()) {
       errors.invalid(except, "must be of the same address family as cidr");
     } else if (!net->contains(*part) || part->bits() <= net->bits()) {

@@ -141,7 +141,7 @@ void validate_service_update(const Field& object, const Field& old, FieldErrors&
   const Field ip = spec.at("clusterIP");
   const Field ip_before = before.at("clusterIP");
   if (!ip.text().empty() && !ip_before.text().empty() && ip.text() != ip_before.text()) {
-    errors.invalid(ip, "may not change once set");
+    errors.invalid(ip, "cannot be changed after it was set");
   }
 }
 

@@ -57,7 +57,7 @@ TEST(ServiceValidation, UpdateKeepsTheClusterIp) {
   const std::string_view old = R"({"spec":{"clusterIP":"10.0.0.1","ports":[{"port":1}]}})";
   EXPECT_EQ(faults("", "Service", R"({"spec":{"ports":[{"port":2}]}})", old), "");
   EXPECT_EQ(faults("", "Service", R"({"spec":{"clusterIP":"10.0.0.2","ports":[{"port":1}]}})", old),
-            R"(spec.clusterIP: Invalid value: "10.0.0.2": may not change once set)");
+            R"(spec.clusterIP: Invalid value: "10.0.0.2": cannot be changed after it was set)");
 }
 
 }  // namespace

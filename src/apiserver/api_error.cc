@@ -142,6 +142,15 @@ HttpResponse ApiError::to_response() const {
   return response;
 }
 
+void add_warning(HttpResponse& response, std::string_view warning) {
+  std::string quoted;
+  for (const char c : warning) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    quoted += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;  // no control character in a header
+  }
+  response.headers.emplace_back("Warning", fmt::format("299 - \"{}\"", quoted));
+}
+
 HttpResponse json_response(int status, std::string body) {
   return {
       .status = status, .headers = {{"Content-Type", "application/json"}}, .body = std::move(body)};

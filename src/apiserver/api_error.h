@@ -57,6 +57,8 @@ inline tl::unexpected<ApiError> refuse(ApiError error) {
 }
 
 HttpResponse json_response(int status, std::string body);
+// A Warning header (RFC 9110 quoting), which kubectl shows on standard error.
+void add_warning(HttpResponse& response, std::string_view warning);
 
 }  // namespace caracal::apiserver
 

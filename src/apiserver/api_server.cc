@@ -54,11 +54,11 @@ class WholeServer final : public ApiServer {
   ~WholeServer() override { stop(); }
 
   Status start() {
-    CARACAL_TRY(prepare_security());
     CARACAL_ASSIGN(registry_, ResourceRegistry::with_builtins());
     CARACAL_ASSIGN(ClusterIpAllocator addresses,
                    ClusterIpAllocator::for_range(options_.service_cidr));
     addresses_ = std::make_unique<ClusterIpAllocator>(std::move(addresses));
+    CARACAL_TRY(prepare_security());
     CARACAL_TRY(open_store());
     CARACAL_TRY(load_stored_types(*store_, *registry_, *addresses_));
 
@@ -112,8 +112,9 @@ class WholeServer final : public ApiServer {
 
  private:
   Status prepare_security() {
-    std::vector<std::string> names = {"localhost", "127.0.0.1", "::1", "kubernetes",
-                                      "kubernetes.default.svc"};
+    std::vector<std::string> names = {
+        "localhost",        "127.0.0.1", "::1", "kubernetes", "kubernetes.default.svc",
+        addresses_->first()};
     names.insert(names.end(), options_.names.begin(), options_.names.end());
     for (const Listener& listener : options_.listeners) {
       if (listener.address != "0.0.0.0" && listener.address != "::")

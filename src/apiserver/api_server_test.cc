@@ -513,11 +513,14 @@ TEST_F(ApiServerTest, ObjectsAreServedInEveryVersion) {
       crds,
       fmt::format(
           R"({{"metadata":{{"name":"things.example.com"}},"spec":{{"group":"example.com","scope":"Cluster","names":{{"plural":"things","kind":"Thing"}},
-      "versions":[{{"name":"v1","served":true,"storage":false,{0}}},{{"name":"v2","served":true,"storage":true,{0}}}]}}}})",
+      "versions":[{{"name":"v1","served":true,"storage":false,"deprecated":true,{0}}},{{"name":"v2","served":true,"storage":true,{0}}}]}}}})",
           schema));
   ASSERT_EQ(crd.code, 201) << crd.body;
   ASSERT_EQ(post("/apis/example.com/v1/things", R"({"metadata":{"name":"t"}})").code, 201);
-  EXPECT_EQ(get("/apis/example.com/v1/things/t").text({"apiVersion"}), "example.com/v1");
+  const TestResponse old = get("/apis/example.com/v1/things/t");
+  EXPECT_EQ(old.text({"apiVersion"}), "example.com/v1");
+  EXPECT_THAT(old.headers,
+              ::testing::Contains("Warning: 299 - \"example.com/v1 Thing is deprecated\""));
   EXPECT_EQ(get("/apis/example.com/v2/things/t").text({"apiVersion"}), "example.com/v2");
   const TestResponse list = get("/apis/example.com/v1/things");
   EXPECT_EQ(jsonio::get_string(jsonio::get_array(list.object, {"items"}).at(0), {"apiVersion"}),

@@ -1,7 +1,10 @@
 #include "apiserver/lifecycle_controller.h"
 
 #include <algorithm>
+#include <chrono>
+#include <optional>
 
+#include "apimachinery/age.h"
 #include "apiserver/kind_rules.h"
 #include "apiserver/object.h"
 #include "base/log.h"
@@ -11,6 +14,8 @@ namespace {
 
 using apimachinery::ResourceTypePtr;
 
+constexpr std::chrono::minutes kEventSweepInterval{5};
+constexpr std::chrono::hours kEventLifetime{1};
 constexpr std::string_view kNamespaces = "namespaces";
 constexpr std::string_view kCrds = "customresourcedefinitions.apiextensions.k8s.io";
 
@@ -135,12 +140,20 @@ void LifecycleController::observe(const std::vector<EventPtr>& events) {
 }
 
 void LifecycleController::run() {
+  auto next_sweep = std::chrono::steady_clock::now() + kEventSweepInterval;
   while (true) {
     ObjectKey key;
     {
       std::unique_lock lock(mutex_);
-      wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+      const bool woken =
+          wake_.wait_until(lock, next_sweep, [this] { return stopping_ || !queue_.empty(); });
       if (stopping_) return;
+      if (!woken) {
+        next_sweep = std::chrono::steady_clock::now() + kEventSweepInterval;
+        lock.unlock();
+        expire_events();
+        continue;
+      }
       key = *queue_.begin();
       queue_.erase(queue_.begin());
     }
@@ -291,6 +304,34 @@ void LifecycleController::check_owners(const ObjectKey& key) {
   });
   if (!done)
     log::warn("cannot collect object", {{"object", key.name}, {"error", done.error().message}});
+}
+
+void LifecycleController::expire_events() {
+  const auto page = store_.list({.resource = "events"});
+  if (!page) return;
+  const apimachinery::Timestamp oldest =
+      std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now()) -
+      kEventLifetime;
+  for (const StoredPtr& stored : page->items) {
+    const json::value event = parse_stored(*stored);
+    std::optional<apimachinery::Timestamp> last;
+    for (const std::string_view text :
+         {jsonio::get_string(event, {"series", "lastObservedTime"}),
+          jsonio::get_string(event, {"lastTimestamp"}), jsonio::get_string(event, {"eventTime"}),
+          jsonio::get_string(event, {"metadata", "creationTimestamp"})}) {
+      last = std::max(last, apimachinery::parse_rfc3339(text));
+    }
+    if (!last || *last >= oldest) continue;
+    const Status done = store_.commit([&](Transaction& transaction) -> Status {
+      const StoredPtr now = transaction.get(stored->key);
+      if (!now || now->revision != stored->revision) return {};  // it happened again
+      return quietly(writer_.remove(transaction, target_of(stored->key), {}));
+    });
+    if (!done) {
+      log::warn("cannot expire event",
+                {{"event", stored->key.name}, {"error", done.error().message}});
+    }
+  }
 }
 
 bool LifecycleController::alive(const std::string& uid) {

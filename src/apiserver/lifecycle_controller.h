@@ -1,6 +1,6 @@
 // LifecycleController: what happens to objects after a deletion was asked for: garbage collection
 // by owner (background, foreground, orphan), emptying of terminating namespaces, removal of a CRD's
-// objects.
+// objects. Also ends Event objects an hour after they last happened.
 //
 // Fed with every committed event (on the commit thread), works on its own thread, changes objects
 // through the store like everybody. Level-triggered: a look at an object decides from the present
@@ -46,6 +46,7 @@ class LifecycleController {
   void finish_orphaning(const ObjectKey& key, const std::string& uid);
   void finish_foreground(const ObjectKey& key, const std::string& uid);
   void check_owners(const ObjectKey& key);
+  void expire_events();
 
   bool alive(const std::string& uid);
   std::vector<ObjectKey> dependents_of(const std::string& uid);

@@ -187,6 +187,15 @@ void RequestRouter::answer_resource(const std::shared_ptr<const HttpRequest>& re
                     type->namespaced ? fmt::format(" in the namespace \"{}\"", path->ns)
                                      : " at the cluster scope")));
   }
+  if (type->deprecated) {
+    respond = [type, inner = std::move(respond)](HttpResponse response) {
+      add_warning(response,
+                  !type->deprecation_warning.empty()
+                      ? type->deprecation_warning
+                      : fmt::format("{} {} is deprecated", type->api_version(), type->kind));
+      inner(std::move(response));
+    };
+  }
   if (verb == "get") return respond(parts_.reader->get(*request, type, *path));
   if (verb == "watch") return respond(parts_.reader->watch(*request, type, *path));
   if (verb == "list") {

@@ -14,18 +14,6 @@ namespace {
 
 using apimachinery::ResourceTypePtr;
 
-// RFC 9110 section 5.6.4 quoting; control characters cannot stand in a header.
-void add_warnings(HttpResponse& response, const std::vector<std::string>& warnings) {
-  for (const std::string& warning : warnings) {
-    std::string quoted;
-    for (const char c : warning) {
-      if (c == '"' || c == '\\') quoted += '\\';
-      quoted += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-    }
-    response.headers.emplace_back("Warning", fmt::format("299 - \"{}\"", quoted));
-  }
-}
-
 ApiResult<bool> parse_dry_run(const HttpRequest& request) {
   bool dry_run = false;
   for (auto [at, end] = request.query.equal_range("dryRun"); at != end; ++at) {
@@ -128,7 +116,7 @@ ApiResult<ResourceModifier::Step> ResourceModifier::plan_create(const HttpReques
           object = std::move(object)](Transaction& transaction) -> ApiResult<HttpResponse> {
     CARACAL_API_ASSIGN(const WriteOutcome outcome, writer_.create(transaction, target, object));
     HttpResponse response = json_response(outcome.code, view.render(outcome.object));
-    add_warnings(response, warnings);
+    for (const std::string& warning : warnings) add_warning(response, warning);
     return response;
   };
 }
@@ -144,7 +132,7 @@ ApiResult<ResourceModifier::Step> ResourceModifier::plan_update(const HttpReques
           object = std::move(object)](Transaction& transaction) -> ApiResult<HttpResponse> {
     CARACAL_API_ASSIGN(const WriteOutcome outcome, writer_.update(transaction, target, object));
     HttpResponse response = json_response(outcome.code, view.render(outcome.object));
-    add_warnings(response, warnings);
+    for (const std::string& warning : warnings) add_warning(response, warning);
     return response;
   };
 }
@@ -194,7 +182,7 @@ ApiResult<ResourceModifier::Step> ResourceModifier::plan_patch(const HttpRequest
           patch = std::move(patch)](Transaction& transaction) -> ApiResult<HttpResponse> {
     CARACAL_API_ASSIGN(const WriteOutcome outcome, writer_.patch(transaction, target, patch));
     HttpResponse response = json_response(outcome.code, view.render(outcome.object));
-    add_warnings(response, outcome.warnings);
+    for (const std::string& warning : outcome.warnings) add_warning(response, warning);
     return response;
   };
 }

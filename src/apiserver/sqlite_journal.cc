@@ -1,9 +1,13 @@
 #include "apiserver/sqlite_journal.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <cerrno>
+
 #include "apiserver/committed_store.h"
+#include "base/fd.h"
 
 namespace caracal::apiserver {
 namespace {
@@ -24,6 +28,7 @@ tl::unexpected<Error> database_error(sqlite3* database, std::string_view what) {
   const Errc errc = code == SQLITE_BUSY || code == SQLITE_LOCKED ? Errc::kUnavailable
                     : code == SQLITE_FULL                        ? Errc::kExhausted
                                                                  : Errc::kInternal;
+  if (errc == Errc::kUnavailable) return fail(errc, "another process has the database open");
   return fail(errc, fmt::format("{}: {}", what, sqlite3_errmsg(database)));
 }
 
@@ -165,6 +170,12 @@ class SqliteJournal final : public Journal {
 }  // namespace
 
 Result<std::unique_ptr<Journal>> open_sqlite_journal(const std::string& path) {
+  // Secrets are in it: nobody else may read it. The write-ahead log takes its mode from the
+  // database. Only a new file is opened here: closing one that SQLite has open would drop its
+  // locks.
+  UniqueFd created(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!created && errno != EEXIST) return fail_errno(errno, "cannot create " + path);
+  created.reset();
   sqlite3* raw = nullptr;
   const int code =
       sqlite3_open_v2(path.c_str(), &raw,

@@ -102,6 +102,16 @@ TEST_F(SqliteStoreTest, CompactionKeepsWhatIsLive) {
   EXPECT_EQ(store->get({"pods", "ns", "b"})->bytes, "kept");
 }
 
+TEST_F(SqliteStoreTest, OnlyItsOwnerMayReadIt) {
+  auto store = open();
+  put(*store, "a", "1");
+  for (const char* file : {"/store.db", "/store.db-wal"}) {
+    EXPECT_EQ(std::filesystem::status(folder_ + file).permissions() & std::filesystem::perms::all,
+              std::filesystem::perms::owner_read | std::filesystem::perms::owner_write)
+        << file;
+  }
+}
+
 TEST_F(SqliteStoreTest, SecondProcessIsKeptOut) {
   auto store = open();
   put(*store, "a", "1");

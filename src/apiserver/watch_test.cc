@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -194,6 +195,10 @@ size_t threads_of_this_process() {
 }
 
 TEST_F(WatchTest, AThousandWatchesCostNoThreads) {
+  rlimit limit{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  limit.rlim_cur = limit.rlim_max;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
   constexpr size_t kWatches = 1000;
   const size_t threads = threads_of_this_process();
   const uint16_t port = server_->listeners().front().port;

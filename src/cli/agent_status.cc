@@ -16,7 +16,8 @@ namespace {
 constexpr const char* kNodeSocket = "/run/caracal/agent.sock";
 constexpr std::chrono::milliseconds kTime{2'000};
 
-std::vector<std::string> sockets_of(const AgentOptions& options, const ClusterOptions& cluster, const std::string& node) {
+std::vector<std::string> sockets_of(const AgentOptions& options, const ClusterOptions& cluster,
+                                    const std::string& node) {
   if (!options.socket.empty()) {
     std::string path = options.socket;
     if (const size_t at = path.find("{node}"); at != std::string::npos) path.replace(at, 6, node);
@@ -28,7 +29,8 @@ std::vector<std::string> sockets_of(const AgentOptions& options, const ClusterOp
     kubeconfig = split(variable, ':').front();
   }
   if (!kubeconfig.empty()) {
-    out.push_back((std::filesystem::path(kubeconfig).parent_path() / "nodes" / node / "agent.sock").string());
+    out.push_back(
+        (std::filesystem::path(kubeconfig).parent_path() / "nodes" / node / "agent.sock").string());
   }
   out.emplace_back(kNodeSocket);
   return out;
@@ -37,13 +39,16 @@ std::vector<std::string> sockets_of(const AgentOptions& options, const ClusterOp
 }  // namespace
 
 void AgentOptions::add_to(CLI::App& command) {
-  command.add_option("--agent-socket", socket,
-                     "socket of the agents, {node} standing for the node's name; default: that of a lab, then "
-                     "/run/caracal/agent.sock")
+  command
+      .add_option(
+          "--agent-socket", socket,
+          "socket of the agents, {node} standing for the node's name; default: that of a lab, then "
+          "/run/caracal/agent.sock")
       ->type_name("PATH");
 }
 
-Result<json::value> ask_status(const AgentOptions& options, const ClusterOptions& cluster, const std::string& node) {
+Result<json::value> ask_status(const AgentOptions& options, const ClusterOptions& cluster,
+                               const std::string& node) {
   std::string tried;
   for (const std::string& path : sockets_of(options, cluster, node)) {
     tried += (tried.empty() ? "" : ", ") + path;
@@ -55,12 +60,16 @@ Result<json::value> ask_status(const AgentOptions& options, const ClusterOptions
     if (!told.empty() && told != node) continue;  // the agent of another node
     return reply->result;
   }
-  return fail(Errc::kUnavailable, fmt::format("the agent of {} cannot be reached from here (tried {})", node, tried));
+  return fail(Errc::kUnavailable,
+              fmt::format("the agent of {} cannot be reached from here (tried {})", node, tried));
 }
 
-std::optional<EndpointTrouble> find_trouble(const json::value& status, const std::string& node, const model::ObjectName& pod) {
+std::optional<EndpointTrouble> find_trouble(const json::value& status, const std::string& node,
+                                            const model::ObjectName& pod) {
   for (const json::value& endpoint : jsonio::get_array(status, {"endpoints"})) {
-    if (jsonio::get_string(endpoint, {"namespace"}) != pod.ns || jsonio::get_string(endpoint, {"pod"}) != pod.name) continue;
+    if (jsonio::get_string(endpoint, {"namespace"}) != pod.ns ||
+        jsonio::get_string(endpoint, {"pod"}) != pod.name)
+      continue;
     std::string closed;
     for (const char* direction : {"ingress", "egress"}) {
       if (jsonio::get_string(endpoint, {direction, "disposition"}) == "closed") {
@@ -73,14 +82,17 @@ std::optional<EndpointTrouble> find_trouble(const json::value& status, const std
     }
     if (errors.empty() && closed.empty()) return std::nullopt;
     const std::string why = errors.empty() ? "its policy is not computed yet" : join(errors, "; ");
-    return EndpointTrouble{pod, node, !closed.empty(),
-                           closed.empty() ? why : fmt::format("fails closed ({}) on {}: {}", closed, node, why)};
+    return EndpointTrouble{
+        pod, node, !closed.empty(),
+        closed.empty() ? why : fmt::format("fails closed ({}) on {}: {}", closed, node, why)};
   }
   return std::nullopt;
 }
 
-std::optional<EndpointTrouble> endpoint_trouble(const AgentOptions& options, const ClusterOptions& cluster,
-                                                const model::World& world, const model::ObjectName& pod) {
+std::optional<EndpointTrouble> endpoint_trouble(const AgentOptions& options,
+                                                const ClusterOptions& cluster,
+                                                const model::World& world,
+                                                const model::ObjectName& pod) {
   const auto found = world.pods.find(pod);
   if (found == world.pods.end() || found->second.node.empty()) return std::nullopt;
   const auto status = ask_status(options, cluster, found->second.node);

@@ -1,5 +1,5 @@
-// What the agent of a node says of itself and of its endpoints, asked over its local socket where that can
-// be reached from here: on the node itself, or in a lab.
+// What the agent of a node says of itself and of its endpoints, asked over its local socket where
+// that can be reached from here: on the node itself, or in a lab.
 #pragma once
 
 #include <optional>
@@ -19,10 +19,11 @@ struct AgentOptions {
   void add_to(CLI::App& command);
 };
 
-// The answer of the node's agent to "status". Tries, in this order: the socket given; nodes/NODE/agent.sock beside the
-// kubeconfig (a lab); /run/caracal/agent.sock, if its agent is this node's.
-// Errors: kUnavailable names the sockets tried.
-Result<json::value> ask_status(const AgentOptions& options, const ClusterOptions& cluster, const std::string& node);
+// The answer of the node's agent to "status". Tries, in this order: the socket given;
+// nodes/NODE/agent.sock beside the kubeconfig (a lab); /run/caracal/agent.sock, if its agent is
+// this node's. Errors: kUnavailable names the sockets tried.
+Result<json::value> ask_status(const AgentOptions& options, const ClusterOptions& cluster,
+                               const std::string& node);
 
 // Why a pod is not as its policies say, by the agent of its node.
 struct EndpointTrouble {
@@ -32,9 +33,12 @@ struct EndpointTrouble {
   std::string message;
 };
 // nullopt: all is well, or the agent cannot be asked from here.
-std::optional<EndpointTrouble> endpoint_trouble(const AgentOptions& options, const ClusterOptions& cluster,
-                                                const model::World& world, const model::ObjectName& pod);
+std::optional<EndpointTrouble> endpoint_trouble(const AgentOptions& options,
+                                                const ClusterOptions& cluster,
+                                                const model::World& world,
+                                                const model::ObjectName& pod);
 // From one answer. Pure.
-std::optional<EndpointTrouble> find_trouble(const json::value& status, const std::string& node, const model::ObjectName& pod);
+std::optional<EndpointTrouble> find_trouble(const json::value& status, const std::string& node,
+                                            const model::ObjectName& pod);
 
 }  // namespace caracal::cli

@@ -27,7 +27,8 @@ TEST(PortArgument, TakesPortsWithAndWithoutProtocol) {
   const auto icmp = parse_port_argument("ICMP");
   ASSERT_TRUE(icmp);
   EXPECT_FALSE(icmp->port);
-  for (const char* bad : {"", "0", "65536", "TCP", "TCP/", "TCP/0", "ICMP/8", "HTTP/80", "80/TCP", "-1"}) {
+  for (const char* bad :
+       {"", "0", "65536", "TCP", "TCP/", "TCP/0", "ICMP/8", "HTTP/80", "80/TCP", "-1"}) {
     const auto port = parse_port_argument(bad);
     ASSERT_FALSE(port) << bad;
     EXPECT_THAT(port.error().message, HasSubstr("must be PORT or PROTOCOL/PORT")) << bad;
@@ -36,7 +37,10 @@ TEST(PortArgument, TakesPortsWithAndWithoutProtocol) {
 
 TEST(ResolveEnd, FindsPodsAndAddresses) {
   model::World world;
-  world.apply(model::PodUpdate{{"dev", "pod1"}, model::Pod{.name = {"dev", "pod1"}, .addresses = {*net::IpAddr::parse("10.0.0.1"), *net::IpAddr::parse("fd00::1")}}});
+  world.apply(model::PodUpdate{
+      {"dev", "pod1"},
+      model::Pod{.name = {"dev", "pod1"},
+                 .addresses = {*net::IpAddr::parse("10.0.0.1"), *net::IpAddr::parse("fd00::1")}}});
   world.apply(model::PodUpdate{{"dev", "new"}, model::Pod{.name = {"dev", "new"}}});
   EXPECT_EQ(resolve_end(world, "pod1", "dev")->addresses.size(), 2U);
   EXPECT_EQ(resolve_end(world, "dev/pod1", "prod")->pod, (model::ObjectName{"dev", "pod1"}));
@@ -46,7 +50,8 @@ TEST(ResolveEnd, FindsPodsAndAddresses) {
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().message, "there is no pod prod/pod1; there are dev/pod1");
 
-  const auto flows = make_flows(*resolve_end(world, "dev/pod1", ""), *resolve_end(world, "10.9.9.9", ""), {net::kTcp, 80});
+  const auto flows = make_flows(*resolve_end(world, "dev/pod1", ""),
+                                *resolve_end(world, "10.9.9.9", ""), {net::kTcp, 80});
   ASSERT_TRUE(flows);
   ASSERT_EQ(flows->size(), 1U);
   EXPECT_EQ((*flows)[0].source.to_string(), "10.0.0.1");
@@ -87,16 +92,21 @@ class CommandLine : public ::testing::Test {
   CommandLine() : app_("test") {
     prepare_root(app_, "/usr/bin/kubectl-caracal");
     CLI::App* group = add_group(app_, "group", "things");
-    CLI::App* one = add_command(*group, chosen_, "one", "the first", "  example", [this]() -> Result<int> { return value_; });
+    CLI::App* one = add_command(*group, chosen_, "one", "the first", "  example",
+                                [this]() -> Result<int> { return value_; });
     one->add_option("--value", value_, "a number");
-    add_command(*group, chosen_, "bad", "fails", "", []() -> Result<int> { return fail(Errc::kNotFound, "nothing there"); });
-    add_command(*group, chosen_, "secret", "not shown", "", []() -> Result<int> { return 0; })->group("");
+    add_command(*group, chosen_, "bad", "fails", "",
+                []() -> Result<int> { return fail(Errc::kNotFound, "nothing there"); });
+    add_command(*group, chosen_, "secret", "not shown", "", []() -> Result<int> {
+      return 0;
+    })->group("");
   }
   int run(std::vector<const char*> argv) {
     argv.insert(argv.begin(), "caracal");
     ::testing::internal::CaptureStderr();
     ::testing::internal::CaptureStdout();
-    const int status = run_command_line(app_, chosen_, static_cast<int>(argv.size()), const_cast<char**>(argv.data()));
+    const int status = run_command_line(app_, chosen_, static_cast<int>(argv.size()),
+                                        const_cast<char**>(argv.data()));
     err_ = ::testing::internal::GetCapturedStderr();
     out_ = ::testing::internal::GetCapturedStdout();
     return status;
@@ -107,7 +117,9 @@ class CommandLine : public ::testing::Test {
   std::string out_, err_;
 };
 
-TEST_F(CommandLine, RunsTheChosenCommandWithItsOptions) { EXPECT_EQ(run({"group", "one", "--value", "7"}), 7); }
+TEST_F(CommandLine, RunsTheChosenCommandWithItsOptions) {
+  EXPECT_EQ(run({"group", "one", "--value", "7"}), 7);
+}
 
 TEST_F(CommandLine, AWrongCommandLineIsUsageAndTwo) {
   EXPECT_EQ(run({"group", "one", "--valu", "7"}), 2);

@@ -7,10 +7,13 @@
 namespace caracal::cli {
 
 void ClusterOptions::add_to(CLI::App& command) {
-  command.add_option("--kubeconfig", kubeconfig, "kubeconfig file; default: $KUBECONFIG, then ~/.kube/config")
+  command
+      .add_option("--kubeconfig", kubeconfig,
+                  "kubeconfig file; default: $KUBECONFIG, then ~/.kube/config")
       ->type_name("FILE");
   command.add_option("--context", context, "context of the kubeconfig")->type_name("NAME");
-  command.add_option("-n,--namespace", ns, "namespace of pods named without one")->type_name("NAME");
+  command.add_option("-n,--namespace", ns, "namespace of pods named without one")
+      ->type_name("NAME");
 }
 
 Result<kube::BlockingClient> ClusterOptions::connect() const {

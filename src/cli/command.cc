@@ -7,8 +7,8 @@
 
 namespace caracal::cli {
 
-CLI::App* add_command(CLI::App& parent, Action& chosen, const std::string& name, const std::string& description,
-                      const std::string& examples, Action action) {
+CLI::App* add_command(CLI::App& parent, Action& chosen, const std::string& name,
+                      const std::string& description, const std::string& examples, Action action) {
   CLI::App* command = parent.add_subcommand(name, description);
   if (!examples.empty()) command->footer("Examples:\n" + examples);
   command->callback([&chosen, action = std::move(action)] { chosen = action; });
@@ -43,7 +43,9 @@ int run_command_line(CLI::App& app, Action& chosen, int argc, char** argv) {
     }
     // CLI11 finds that no command was chosen before it looks at the word that is none.
     std::string what = error.what();
-    if (const auto words = at->remaining(); !words.empty() && error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError)) {
+    if (const auto words = at->remaining();
+        !words.empty() &&
+        error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError)) {
       what = fmt::format("unknown command or flag \"{}\"", words.front());
     }
     fmt::print(stderr, "{}: {}\n\n{}", app.get_name(), what, at->help(parents));

@@ -25,7 +25,8 @@ void append_case(std::string& out, const CLI::App& command, const std::string& p
   }
   out += fmt::format("    '{}') words='{}' ;;\n", path, join(words, " "));
   for (const CLI::App* sub : command.get_subcommands([](const CLI::App*) { return true; })) {
-    if (!hidden(*sub)) append_case(out, *sub, path.empty() ? sub->get_name() : path + " " + sub->get_name());
+    if (!hidden(*sub))
+      append_case(out, *sub, path.empty() ? sub->get_name() : path + " " + sub->get_name());
   }
 }
 
@@ -36,8 +37,8 @@ std::string bash_completion(const CLI::App& root, const std::string& program) {
   append_case(cases, root, "");
   std::string function = "_" + program;
   for (char& c : function) c = c == '-' ? '_' : c;
-  // The path of subcommands is what stands before the word, flags and their values left out: a word counts
-  // only while it continues a known path.
+  // The path of subcommands is what stands before the word, flags and their values left out: a word
+  // counts only while it continues a known path.
   return fmt::format(
       "# bash completion for {0}; load with: source <({0} completion bash)\n"
       "{1}_words() {{\n"
@@ -58,7 +59,8 @@ std::string bash_completion(const CLI::App& root, const std::string& program) {
       "  done\n"
       "  case $previous in\n"
       "    -o|--output) COMPREPLY=($(compgen -W 'table json yaml' -- \"$current\")); return ;;\n"
-      "    --kubeconfig|--topology|--script|--state-dir) COMPREPLY=($(compgen -f -- \"$current\")); return ;;\n"
+      "    --kubeconfig|--topology|--script|--state-dir) COMPREPLY=($(compgen -f -- "
+      "\"$current\")); return ;;\n"
       "  esac\n"
       "  COMPREPLY=($(compgen -W \"$({1}_words \"$path\")\" -- \"$current\"))\n"
       "}}\n"
@@ -68,15 +70,18 @@ std::string bash_completion(const CLI::App& root, const std::string& program) {
 
 void add_completion_command(CLI::App& app, Action& chosen) {
   auto shell = std::make_shared<std::string>();
-  CLI::App* command = add_command(
-      app, chosen, "completion", "print a completion script for the shell",
-      "  source <(caracal completion bash)\n"
-      "  caracal completion bash > /etc/bash_completion.d/caracal",
-      [&app, shell]() -> Result<int> {
-        fmt::print("{}", bash_completion(app, "caracal"));
-        return 0;
-      });
-  command->add_option("shell", *shell, "bash")->required()->check(CLI::IsMember({"bash"}))->type_name("SHELL");
+  CLI::App* command =
+      add_command(app, chosen, "completion", "print a completion script for the shell",
+                  "  source <(caracal completion bash)\n"
+                  "  caracal completion bash > /etc/bash_completion.d/caracal",
+                  [&app, shell]() -> Result<int> {
+                    fmt::print("{}", bash_completion(app, "caracal"));
+                    return 0;
+                  });
+  command->add_option("shell", *shell, "bash")
+      ->required()
+      ->check(CLI::IsMember({"bash"}))
+      ->type_name("SHELL");
 }
 
 }  // namespace caracal::cli

@@ -1,5 +1,5 @@
-// `caracal completion bash`: a completion script made from the command tree itself, so that it is never out
-// of step with it.
+// `caracal completion bash`: a completion script made from the command tree itself, so that it is
+// never out of step with it.
 #pragma once
 
 #include <string>

@@ -31,7 +31,8 @@ std::string addresses_of(const json::value& node) {
 std::string cidrs_of(const json::value& node) {
   std::string out;
   for (const json::value& cidr : jsonio::get_array(node, {"spec", "podCIDRs"})) {
-    if (const json::string* text = cidr.if_string()) out += fmt::format("{}{}", out.empty() ? "" : " ", std::string_view(*text));
+    if (const json::string* text = cidr.if_string())
+      out += fmt::format("{}{}", out.empty() ? "" : " ", std::string_view(*text));
   }
   return out;
 }
@@ -51,7 +52,8 @@ Result<int> status(const Options& options) {
     CARACAL_ASSIGN(const json::value list, client.list(kube::resource_path("v1", "", "nodes")));
     nodes = jsonio::get_array(list, {"items"});
   } else {
-    CARACAL_ASSIGN(json::value node, client.get(kube::resource_path("v1", "", "nodes", options.node)));
+    CARACAL_ASSIGN(json::value node,
+                   client.get(kube::resource_path("v1", "", "nodes", options.node)));
     nodes.push_back(std::move(node));
   }
   Table table;
@@ -63,19 +65,26 @@ Result<int> status(const Options& options) {
     const std::string name(jsonio::get_string(node, {"metadata", "name"}));
     const auto agent = ask_status(options.agents, options.cluster, name);
     const bool ready = agent && jsonio::get_bool(*agent, {"ready"}, true);
-    const std::string state = !agent ? "not reachable" : ready ? "ready" : std::string(jsonio::get_string(*agent, {"reason"}, "not ready"));
+    const std::string state =
+        !agent  ? "not reachable"
+        : ready ? "ready"
+                : std::string(jsonio::get_string(*agent, {"reason"}, "not ready"));
     well = well && ready_of(node) == "Ready" && (!agent || ready);
     const json::array* endpoints = nullptr;
     if (agent) endpoints = &jsonio::get_array(*agent, {"endpoints"});
-    table.rows.push_back({name, ready_of(node), state, endpoints == nullptr ? "-" : std::to_string(endpoints->size()),
-                          agent ? fmt::format("{} MiB", jsonio::get_int(*agent, {"residentBytes"}) >> 20) : "-", addresses_of(node), cidrs_of(node)});
+    table.rows.push_back(
+        {name, ready_of(node), state,
+         endpoints == nullptr ? "-" : std::to_string(endpoints->size()),
+         agent ? fmt::format("{} MiB", jsonio::get_int(*agent, {"residentBytes"}) >> 20) : "-",
+         addresses_of(node), cidrs_of(node)});
     json::object entry{{"name", name}, {"api", ready_of(node)}, {"agentState", state}};
     if (agent) entry["agent"] = *agent;
     if (!agent) entry["agentError"] = agent.error().message;
     out.push_back(std::move(entry));
     if (endpoints == nullptr) continue;
     for (const json::value& endpoint : *endpoints) {
-      const model::ObjectName pod{std::string(jsonio::get_string(endpoint, {"namespace"})), std::string(jsonio::get_string(endpoint, {"pod"}))};
+      const model::ObjectName pod{std::string(jsonio::get_string(endpoint, {"namespace"})),
+                                  std::string(jsonio::get_string(endpoint, {"pod"}))};
       const auto trouble = find_trouble(*agent, name, pod);
       if (!trouble) continue;
       well = false;
@@ -97,13 +106,16 @@ Result<int> status(const Options& options) {
 void add_node_commands(CLI::App& app, Action& chosen) {
   CLI::App* group = add_group(app, "node", "look at nodes");
   auto options = std::make_shared<Options>();
-  CLI::App* command = add_command(*group, chosen, "status", "show the nodes and what their agents say",
-                                  "  caracal node status\n"
-                                  "  caracal node status node1 -o yaml\n"
-                                  "Exit status: 1 when a node is not ready or an endpoint has trouble.",
-                                  [options] { return status(*options); });
+  CLI::App* command =
+      add_command(*group, chosen, "status", "show the nodes and what their agents say",
+                  "  caracal node status\n"
+                  "  caracal node status node1 -o yaml\n"
+                  "Exit status: 1 when a node is not ready or an endpoint has trouble.",
+                  [options] { return status(*options); });
   command->add_option("node", options->node, "one node only")->type_name("NODE");
-  command->add_option("-o,--output", options->format, "table, json or yaml")->check(CLI::IsMember({"table", "json", "yaml"}))->capture_default_str();
+  command->add_option("-o,--output", options->format, "table, json or yaml")
+      ->check(CLI::IsMember({"table", "json", "yaml"}))
+      ->capture_default_str();
   options->cluster.add_to(*command);
   options->agents.add_to(*command);
 }

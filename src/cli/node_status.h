@@ -1,4 +1,5 @@
-// `caracal node status [NODE]`: the nodes by the API, and by their agents where these can be reached.
+// `caracal node status [NODE]`: the nodes by the API, and by their agents where these can be
+// reached.
 #pragma once
 
 #include "cli/command.h"

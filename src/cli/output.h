@@ -24,8 +24,8 @@ struct Table {
 // A value as JSON (indented) or YAML. REQUIRES: format is not kTable.
 std::string render(const json::value& value, Format format);
 
-// Escape sequences for emphasis on a terminal; empty texts when standard output is none (or NO_COLOR
-// is set).
+// Escape sequences for emphasis on a terminal; empty texts when standard output is none (or
+// NO_COLOR is set).
 struct Style {
   std::string_view bold, red, green, yellow, dim, reset;
 };

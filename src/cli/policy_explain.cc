@@ -6,8 +6,8 @@
 #include <algorithm>
 
 #include "base/strings.h"
-#include "cli/cluster_options.h"
 #include "cli/agent_status.h"
+#include "cli/cluster_options.h"
 #include "cli/output.h"
 #include "cli/world_loader.h"
 #include "policy/oracle/oracle.h"
@@ -24,14 +24,15 @@ struct Options {
   std::string format = "table";
 };
 
-// What the agents say of the pods at the two ends: the oracle knows the policies' meaning, they know
-// whether the kernel has it.
+// What the agents say of the pods at the two ends: the oracle knows the policies' meaning, they
+// know whether the kernel has it.
 std::vector<EndpointTrouble> find_troubles(const Options& options, const model::World& world,
                                            const FlowEnd& from, const FlowEnd& to) {
   std::vector<EndpointTrouble> out;
   for (const FlowEnd* end : {&from, &to}) {
     if (!end->pod) continue;
-    if (auto trouble = endpoint_trouble(options.agents, options.cluster, world, *end->pod)) out.push_back(std::move(*trouble));
+    if (auto trouble = endpoint_trouble(options.agents, options.cluster, world, *end->pod))
+      out.push_back(std::move(*trouble));
   }
   return out;
 }
@@ -60,7 +61,8 @@ Result<int> explain(const Options& options) {
   const Format format = *parse_format(options.format);
   if (format != Format::kTable) {
     json::array list;
-    for (const auto& explanation : explanations) list.push_back(policy::oracle::to_json(explanation));
+    for (const auto& explanation : explanations)
+      list.push_back(policy::oracle::to_json(explanation));
     json::array notes;
     for (const EndpointTrouble& trouble : troubles) notes.push_back(trouble_json(trouble));
     fmt::print("{}", render({{"flows", list}, {"endpoints", notes}}, format));
@@ -70,8 +72,8 @@ Result<int> explain(const Options& options) {
     }
     const Style style = terminal_style();
     for (const EndpointTrouble& trouble : troubles) {
-      fmt::print("\n{}{}{}: {}\n", trouble.fails_closed ? style.red : style.yellow, trouble.pod.to_string(),
-                 style.reset, trouble.message);
+      fmt::print("\n{}{}{}: {}\n", trouble.fails_closed ? style.red : style.yellow,
+                 trouble.pod.to_string(), style.reset, trouble.message);
     }
   }
   for (const std::string& warning : loaded.warnings) fmt::print(stderr, "warning: {}\n", warning);
@@ -82,15 +84,18 @@ Result<int> explain(const Options& options) {
 
 Result<PortArgument> parse_port_argument(std::string_view text) {
   const auto invalid = [&] {
-    return fail(Errc::kInvalid,
-                fmt::format("\"{}\": must be PORT or PROTOCOL/PORT, such as 80 or UDP/53, the port from 1 to "
-                            "65535; or a protocol without ports, such as ICMP",
-                            text));
+    return fail(
+        Errc::kInvalid,
+        fmt::format(
+            "\"{}\": must be PORT or PROTOCOL/PORT, such as 80 or UDP/53, the port from 1 to "
+            "65535; or a protocol without ports, such as ICMP",
+            text));
   };
   PortArgument out;
   std::string_view number = text;
   const size_t slash = text.find('/');
-  if (slash != std::string_view::npos || text.find_first_not_of("0123456789") != std::string_view::npos) {
+  if (slash != std::string_view::npos ||
+      text.find_first_not_of("0123456789") != std::string_view::npos) {
     const auto protocol = net::Protocol::parse(text.substr(0, slash));
     if (!protocol) return invalid();
     out.protocol = *protocol;
@@ -107,7 +112,8 @@ Result<PortArgument> parse_port_argument(std::string_view text) {
   return out;
 }
 
-Result<FlowEnd> resolve_end(const model::World& world, std::string_view text, const std::string& ns) {
+Result<FlowEnd> resolve_end(const model::World& world, std::string_view text,
+                            const std::string& ns) {
   FlowEnd end;
   if (const auto address = net::IpAddr::parse(text)) {
     end.addresses = {*address};
@@ -116,7 +122,8 @@ Result<FlowEnd> resolve_end(const model::World& world, std::string_view text, co
   const size_t slash = text.find('/');
   const model::ObjectName name = slash == std::string_view::npos
                                      ? model::ObjectName{ns, std::string(text)}
-                                     : model::ObjectName{std::string(text.substr(0, slash)), std::string(text.substr(slash + 1))};
+                                     : model::ObjectName{std::string(text.substr(0, slash)),
+                                                         std::string(text.substr(slash + 1))};
   const auto found = world.pods.find(name);
   if (found == world.pods.end()) {
     std::vector<std::string> similar;
@@ -125,7 +132,8 @@ Result<FlowEnd> resolve_end(const model::World& world, std::string_view text, co
       if (similar.size() == 5) break;
     }
     return fail(Errc::kNotFound,
-                fmt::format("there is no pod {}{}{}", name.to_string(), similar.empty() ? "" : "; there are ", join(similar, ", ")));
+                fmt::format("there is no pod {}{}{}", name.to_string(),
+                            similar.empty() ? "" : "; there are ", join(similar, ", ")));
   }
   if (found->second.addresses.empty()) {
     return fail(Errc::kUnavailable, fmt::format("pod {} has no address yet", name.to_string()));
@@ -135,7 +143,8 @@ Result<FlowEnd> resolve_end(const model::World& world, std::string_view text, co
   return end;
 }
 
-Result<std::vector<policy::oracle::Flow>> make_flows(const FlowEnd& from, const FlowEnd& to, const PortArgument& port) {
+Result<std::vector<policy::oracle::Flow>> make_flows(const FlowEnd& from, const FlowEnd& to,
+                                                     const PortArgument& port) {
   std::vector<policy::oracle::Flow> out;
   for (const net::IpAddr& source : from.addresses) {
     for (const net::IpAddr& destination : to.addresses) {
@@ -143,21 +152,27 @@ Result<std::vector<policy::oracle::Flow>> make_flows(const FlowEnd& from, const 
       out.push_back({source, destination, port.protocol, port.port, from.pod, to.pod});
     }
   }
-  if (out.empty()) return fail(Errc::kInvalid, "source and destination have no address family in common");
+  if (out.empty())
+    return fail(Errc::kInvalid, "source and destination have no address family in common");
   return out;
 }
 
 void add_policy_commands(CLI::App& app, Action& chosen) {
   CLI::App* group = add_group(app, "policy", "ask what the policies say");
   auto options = std::make_shared<Options>();
-  CLI::App* command = add_command(
-      *group, chosen, "explain", "say whether a connection is allowed, and which policy and rule decide",
-      "  caracal policy explain dev/pod1 prod/pod1 80\n"
-      "  caracal policy explain 198.51.100.10 pod1 TCP/443 -n dev -o json\n"
-      "  caracal policy explain dev/pod1 10.96.0.10 UDP/53",
-      [options] { return explain(*options); });
-  command->add_option("source", options->source, "NAMESPACE/POD, POD or an address")->required()->type_name("SRC");
-  command->add_option("destination", options->destination, "NAMESPACE/POD, POD or an address")->required()->type_name("DST");
+  CLI::App* command =
+      add_command(*group, chosen, "explain",
+                  "say whether a connection is allowed, and which policy and rule decide",
+                  "  caracal policy explain dev/pod1 prod/pod1 80\n"
+                  "  caracal policy explain 198.51.100.10 pod1 TCP/443 -n dev -o json\n"
+                  "  caracal policy explain dev/pod1 10.96.0.10 UDP/53",
+                  [options] { return explain(*options); });
+  command->add_option("source", options->source, "NAMESPACE/POD, POD or an address")
+      ->required()
+      ->type_name("SRC");
+  command->add_option("destination", options->destination, "NAMESPACE/POD, POD or an address")
+      ->required()
+      ->type_name("DST");
   command->add_option("port", options->port, "the destination's port, such as 80 or UDP/53")
       ->required()
       ->type_name("[PROTO/]PORT")
@@ -165,7 +180,9 @@ void add_policy_commands(CLI::App& app, Action& chosen) {
         const auto port = parse_port_argument(text);
         return port ? std::string() : port.error().message;
       });
-  command->add_option("-o,--output", options->format, "table, json or yaml")->check(CLI::IsMember({"table", "json", "yaml"}))->capture_default_str();
+  command->add_option("-o,--output", options->format, "table, json or yaml")
+      ->check(CLI::IsMember({"table", "json", "yaml"}))
+      ->capture_default_str();
   options->cluster.add_to(*command);
   options->agents.add_to(*command);
 }

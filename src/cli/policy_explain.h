@@ -1,5 +1,5 @@
-// `caracal policy explain SRC DST [PROTO/]PORT`: the verdict of the policies on one connection, which of them
-// decides, and the way there.
+// `caracal policy explain SRC DST [PROTO/]PORT`: the verdict of the policies on one connection,
+// which of them decides, and the way there.
 #pragma once
 
 #include <optional>
@@ -27,7 +27,8 @@ struct FlowEnd {
   std::optional<model::ObjectName> pod;
 };
 // Errors: kNotFound (with pods of a similar name), kUnavailable when the pod has no address yet.
-Result<FlowEnd> resolve_end(const model::World& world, std::string_view text, const std::string& ns);
+Result<FlowEnd> resolve_end(const model::World& world, std::string_view text,
+                            const std::string& ns);
 
 // One flow for each address family both ends have. Error: none in common.
 Result<std::vector<policy::oracle::Flow>> make_flows(const FlowEnd& from, const FlowEnd& to,

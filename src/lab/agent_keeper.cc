@@ -14,7 +14,8 @@ constexpr std::chrono::seconds kStable{10};
 
 std::string agent_record_name(std::string_view node) { return "agent-" + std::string(node); }
 
-AgentKeeper::AgentKeeper(event::Loop& loop, const Plan& plan, const Paths& paths, std::string agent_program)
+AgentKeeper::AgentKeeper(event::Loop& loop, const Plan& plan, const Paths& paths,
+                         std::string agent_program)
     : loop_(loop), plan_(plan), paths_(paths), agent_program_(std::move(agent_program)) {
   for (const NodeSpec& node : plan.topology.nodes) {
     Node& entry = nodes_[node.name];
@@ -53,7 +54,8 @@ void AgentKeeper::look_at(const std::string& name) {
   if (node.watch.active()) return;
   node.fd = open_pidfd(node.process);
   if (!node.fd) return on_end(name);
-  auto watch = loop_.watch_fd(node.fd.get(), {.read = true}, [this, name](event::Ready) { on_end(name); });
+  auto watch =
+      loop_.watch_fd(node.fd.get(), {.read = true}, [this, name](event::Ready) { on_end(name); });
   if (watch) node.watch = std::move(*watch);
 }
 
@@ -79,11 +81,16 @@ Result<Process> AgentKeeper::start(const std::string& name) const {
   const std::string record = agent_record_name(name);
   Spawn child;
   child.argv = {agent_program_,
-                "--node-name",      name,
-                "--kubeconfig",     paths_.node_kubeconfig(name),
-                "--socket",         paths_.node_socket(name),
-                "--state-dir",      paths_.node_agent_state(name),
-                "--metrics-listen", "127.0.0.1:9091"};
+                "--node-name",
+                name,
+                "--kubeconfig",
+                paths_.node_kubeconfig(name),
+                "--socket",
+                paths_.node_socket(name),
+                "--state-dir",
+                paths_.node_agent_state(name),
+                "--metrics-listen",
+                "127.0.0.1:9091"};
   child.netns = netns_path(plan_.node_netns(name));
   child.log = paths_.log(record);
   child.environment = {"CARACAL_LAB_PROCESS=" + plan_.topology.name};

@@ -1,7 +1,7 @@
-// AgentKeeper: keeps a caracal-agent running on every node of a lab, as a DaemonSet would: starts it in the
-// node's namespace, starts it again when it ends (at once, then more and more slowly), adopts the one
-// that an earlier supervisor started. A node with the file agent.stopped is left without.
-// Lives on one loop.
+// AgentKeeper: keeps a caracal-agent running on every node of a lab, as a DaemonSet would: starts
+// it in the node's namespace, starts it again when it ends (at once, then more and more slowly),
+// adopts the one that an earlier supervisor started. A node with the file agent.stopped is left
+// without. Lives on one loop.
 #pragma once
 
 #include <chrono>
@@ -19,7 +19,8 @@ class AgentKeeper {
  public:
   AgentKeeper(event::Loop& loop, const Plan& plan, const Paths& paths, std::string agent_program);
 
-  // Brings every node's agent in line: call at start, and when agent.stopped files may have changed.
+  // Brings every node's agent in line: call at start, and when agent.stopped files may have
+  // changed.
   void look();
 
  private:

@@ -59,8 +59,8 @@ bool is_icmp_error(net::Protocol protocol, uint8_t type) {
 
 std::string Refusal::to_string() const {
   if (kind == Kind::kReset) return fmt::format("TCP reset from {}", sender.to_string());
-  return fmt::format("ICMP{} type {} code {} from {}", sender.is_v6() ? "v6" : "", icmp_type, icmp_code,
-                     sender.to_string());
+  return fmt::format("ICMP{} type {} code {} from {}", sender.is_v6() ? "v6" : "", icmp_type,
+                     icmp_code, sender.to_string());
 }
 
 std::optional<Refusal> parse_refusal(const uint8_t* packet, size_t size) {

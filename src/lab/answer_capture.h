@@ -1,6 +1,6 @@
-// AnswerCapture: sees the packets that refuse a connection: TCP resets and ICMP errors, read raw in one
-// network namespace. The proof that a denied probe got nothing at all, not merely that connect(2)
-// stayed quiet. Needs CAP_NET_RAW. One thread.
+// AnswerCapture: sees the packets that refuse a connection: TCP resets and ICMP errors, read raw in
+// one network namespace. The proof that a denied probe got nothing at all, not merely that
+// connect(2) stayed quiet. Needs CAP_NET_RAW. One thread.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,7 @@ struct Refusal {
   uint16_t local_port = 0;
   net::IpAddr remote;
   uint16_t remote_port = 0;
-  net::IpAddr sender;      // who sent it
+  net::IpAddr sender;  // who sent it
   uint8_t icmp_type = 0;
   uint8_t icmp_code = 0;
   std::string to_string() const;  // "ICMP type 3 code 13 from 10.0.0.1", "TCP reset from 10.0.0.1"

@@ -40,7 +40,8 @@ Result<ConfList> parse_conflist(std::string_view text, std::string_view source) 
   list.name = jsonio::get_string(*parsed, {"name"});
   list.disable_check = jsonio::get_bool(*parsed, {"disableCheck"});
   if (std::find(kVersions.begin(), kVersions.end(), list.cni_version) == kVersions.end()) {
-    return invalid(fmt::format("cniVersion: \"{}\" is none of 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0", list.cni_version));
+    return invalid(fmt::format("cniVersion: \"{}\" is none of 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0",
+                               list.cni_version));
   }
   if (list.name.empty()) return invalid("name: must be a text that is not empty");
   const json::array& plugins = jsonio::get_array(*parsed, {"plugins"});
@@ -48,7 +49,8 @@ Result<ConfList> parse_conflist(std::string_view text, std::string_view source) 
   for (size_t i = 0; i < plugins.size(); ++i) {
     const std::string_view type = jsonio::get_string(plugins[i], {"type"});
     if (type.empty() || type.find('/') != type.npos) {
-      return invalid(fmt::format("plugins[{}].type: \"{}\" must be the name of a plugin's program", i, type));
+      return invalid(
+          fmt::format("plugins[{}].type: \"{}\" must be the name of a plugin's program", i, type));
     }
     list.plugins.push_back(plugins[i].get_object());
   }
@@ -63,7 +65,8 @@ std::string CniFailure::message() const {
 CniRuntime::CniRuntime(ConfList list, std::vector<std::string> path, std::string netns)
     : list_(std::move(list)), path_(std::move(path)), netns_(std::move(netns)) {}
 
-tl::expected<json::value, CniFailure> CniRuntime::execute(const json::object& plugin, std::string_view command,
+tl::expected<json::value, CniFailure> CniRuntime::execute(const json::object& plugin,
+                                                          std::string_view command,
                                                           const Attachment& attachment,
                                                           const json::value& previous) const {
   const std::string type(type_of(plugin));
@@ -126,14 +129,18 @@ tl::expected<json::value, CniFailure> CniRuntime::execute(const json::object& pl
       std::string text(jsonio::get_string(*answer, {"msg"}));
       const std::string_view details = jsonio::get_string(*answer, {"details"});
       if (!details.empty()) text += ": " + std::string(details);
-      return failure(type, static_cast<unsigned>(jsonio::get_int(*answer, {"code"})), std::move(text));
+      return failure(type, static_cast<unsigned>(jsonio::get_int(*answer, {"code"})),
+                     std::move(text));
     }
     const std::string_view said = trim(output->err.empty() ? output->out : output->err);
-    return failure(type, 0, fmt::format("exit status {}{}{}", output->exit_code, said.empty() ? "" : ": ", said));
+    return failure(
+        type, 0,
+        fmt::format("exit status {}{}{}", output->exit_code, said.empty() ? "" : ": ", said));
   }
   if (command != "ADD") return json::value(nullptr);
   if (!answer || !answer->is_object()) {
-    return failure(type, 0, fmt::format("printed no result but: {}", trim(output->out).substr(0, 200)));
+    return failure(type, 0,
+                   fmt::format("printed no result but: {}", trim(output->out).substr(0, 200)));
   }
   return *answer;
 }
@@ -143,7 +150,8 @@ tl::expected<json::value, CniFailure> CniRuntime::add(const Attachment& attachme
   for (const json::object& plugin : list_.plugins) {
     auto next = execute(plugin, "ADD", attachment, result);
     if (!next) {
-      // "a runtime ... should follow a failed ADD with a DEL"; its own outcome adds nothing to tell.
+      // "a runtime ... should follow a failed ADD with a DEL"; its own outcome adds nothing to
+      // tell.
       [[maybe_unused]] const auto undone = del(attachment, nullptr);
       return tl::unexpected<CniFailure>(std::move(next).error());
     }
@@ -152,7 +160,8 @@ tl::expected<json::value, CniFailure> CniRuntime::add(const Attachment& attachme
   return result;
 }
 
-tl::expected<void, CniFailure> CniRuntime::del(const Attachment& attachment, const json::value& result) const {
+tl::expected<void, CniFailure> CniRuntime::del(const Attachment& attachment,
+                                               const json::value& result) const {
   tl::expected<void, CniFailure> outcome;
   for (auto plugin = list_.plugins.rbegin(); plugin != list_.plugins.rend(); ++plugin) {
     auto done = execute(*plugin, "DEL", attachment, result);
@@ -161,7 +170,8 @@ tl::expected<void, CniFailure> CniRuntime::del(const Attachment& attachment, con
   return outcome;
 }
 
-tl::expected<void, CniFailure> CniRuntime::check(const Attachment& attachment, const json::value& result) const {
+tl::expected<void, CniFailure> CniRuntime::check(const Attachment& attachment,
+                                                 const json::value& result) const {
   if (list_.disable_check || !at_least_0_4(list_.cni_version)) return {};
   for (const json::object& plugin : list_.plugins) {
     auto done = execute(plugin, "CHECK", attachment, result);

@@ -1,8 +1,9 @@
-// A CNI runtime, as small as the specification lets it be: reads a conflist and executes its plugins,
-// as a kubelet's container runtime does (CNI specification 1.1, sections 1 to 4).
+// A CNI runtime, as small as the specification lets it be: reads a conflist and executes its
+// plugins, as a kubelet's container runtime does (CNI specification 1.1, sections 1 to 4).
 //
-// ADD and CHECK run in order, each plugin given the result of the one before as prevResult; DEL runs in
-// reverse order with the result of the whole ADD. Used by lab/sandbox; blocking, any thread.
+// ADD and CHECK run in order, each plugin given the result of the one before as prevResult; DEL
+// runs in reverse order with the result of the whole ADD. Used by lab/sandbox; blocking, any
+// thread.
 #pragma once
 
 #include <map>
@@ -48,16 +49,18 @@ class CniRuntime {
   // namespace); empty: ours.
   CniRuntime(ConfList list, std::vector<std::string> path, std::string netns);
 
-  // The last plugin's result. When a plugin fails, the plugins are given DEL, in reverse order, before
-  // the failure is returned: nothing is left behind.
+  // The last plugin's result. When a plugin fails, the plugins are given DEL, in reverse order,
+  // before the failure is returned: nothing is left behind.
   tl::expected<json::value, CniFailure> add(const Attachment& attachment) const;
-  // All plugins get their DEL even when one fails; the first failure is returned. `result`: of ADD, or
-  // null when it is not known.
+  // All plugins get their DEL even when one fails; the first failure is returned. `result`: of ADD,
+  // or null when it is not known.
   tl::expected<void, CniFailure> del(const Attachment& attachment, const json::value& result) const;
-  tl::expected<void, CniFailure> check(const Attachment& attachment, const json::value& result) const;
+  tl::expected<void, CniFailure> check(const Attachment& attachment,
+                                       const json::value& result) const;
 
  private:
-  tl::expected<json::value, CniFailure> execute(const json::object& plugin, std::string_view command,
+  tl::expected<json::value, CniFailure> execute(const json::object& plugin,
+                                                std::string_view command,
                                                 const Attachment& attachment,
                                                 const json::value& previous) const;
 

@@ -58,10 +58,11 @@ class ConfListRun : public ::testing::Test {
   }
 
   std::string folder_;
-  const Attachment attachment_{.container_id = "c1",
-                               .netns = "/run/netns/x",
-                               .args = {{"IgnoreUnknown", "1"}, {"K8S_POD_NAME", "pod1"}},
-                               .capabilities = {{"portMappings", json::array()}, {"bandwidth", json::object()}}};
+  const Attachment attachment_{
+      .container_id = "c1",
+      .netns = "/run/netns/x",
+      .args = {{"IgnoreUnknown", "1"}, {"K8S_POD_NAME", "pod1"}},
+      .capabilities = {{"portMappings", json::array()}, {"bandwidth", json::object()}}};
 };
 
 constexpr const char* kTwo = R"({"cniVersion":"1.0.0","name":"net","plugins":[
@@ -81,7 +82,8 @@ TEST_F(ConfListRun, AddPassesResultsAlongAndDelRunsBackwards) {
   EXPECT_EQ(jsonio::get(first, {"prevResult"}), nullptr);
   EXPECT_EQ(jsonio::get(first, {"runtimeConfig"}), nullptr);
   const json::value second = input("second.ADD");
-  EXPECT_THAT(jsonio::to_string(jsonio::get_object(second, {"prevResult"})), HasSubstr("10.0.0.1/32"));
+  EXPECT_THAT(jsonio::to_string(jsonio::get_object(second, {"prevResult"})),
+              HasSubstr("10.0.0.1/32"));
   EXPECT_NE(jsonio::get(second, {"runtimeConfig", "portMappings"}), nullptr);
   EXPECT_EQ(jsonio::get(second, {"runtimeConfig", "bandwidth"}), nullptr);
   EXPECT_EQ(jsonio::get(second, {"capabilities"}), nullptr);
@@ -96,7 +98,8 @@ TEST_F(ConfListRun, AddPassesResultsAlongAndDelRunsBackwards) {
 
 TEST_F(ConfListRun, GivesThePluginItsEnvironment) {
   plugin("first", "env > " + folder_ + "/env; echo '{}'");
-  ASSERT_TRUE(runtime(R"({"cniVersion":"0.4.0","name":"n","plugins":[{"type":"first"}]})").add(attachment_));
+  ASSERT_TRUE(runtime(R"({"cniVersion":"0.4.0","name":"n","plugins":[{"type":"first"}]})")
+                  .add(attachment_));
   const std::string env = *read_file(folder_ + "/env");
   EXPECT_THAT(env, HasSubstr("CNI_CONTAINERID=c1\n"));
   EXPECT_THAT(env, HasSubstr("CNI_NETNS=/run/netns/x\n"));
@@ -107,7 +110,9 @@ TEST_F(ConfListRun, GivesThePluginItsEnvironment) {
 
 TEST_F(ConfListRun, AFailedAddIsUndoneAndTold) {
   plugin("first", "echo '{}'");
-  plugin("second", R"([ $CNI_COMMAND = DEL ] || { echo '{"code":11,"msg":"try again","details":"no agent"}'; exit 1; })");
+  plugin(
+      "second",
+      R"([ $CNI_COMMAND = DEL ] || { echo '{"code":11,"msg":"try again","details":"no agent"}'; exit 1; })");
   const auto result = runtime(kTwo).add(attachment_);
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().code, 11U);

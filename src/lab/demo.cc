@@ -60,13 +60,14 @@ CommandReport DemoRun::run_command(const WalkCommand& command, bool preparation)
   Command child;
   child.argv = {"sh", "-c", "cd \"$CARACAL_LAB_EXAMPLES\" && " + command.run};
   const char* path = std::getenv("PATH");
-  std::vector<std::string> environment = {"KUBECONFIG=" + options_.paths.kubeconfig(),
-                                          "CARACAL_LAB=" + options_.plan.topology.name,
-                                          "CARACAL_LAB_EXAMPLES=" + options_.folder,
-                                          "PATH=" + options_.program_folder + ":" + (path == nullptr ? "/usr/bin:/bin" : path)};
+  std::vector<std::string> environment = {
+      "KUBECONFIG=" + options_.paths.kubeconfig(), "CARACAL_LAB=" + options_.plan.topology.name,
+      "CARACAL_LAB_EXAMPLES=" + options_.folder,
+      "PATH=" + options_.program_folder + ":" + (path == nullptr ? "/usr/bin:/bin" : path)};
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view ours = *entry;
-    const bool replaced = ours.starts_with("KUBECONFIG=") || ours.starts_with("CARACAL_LAB=") || ours.starts_with("PATH=");
+    const bool replaced = ours.starts_with("KUBECONFIG=") || ours.starts_with("CARACAL_LAB=") ||
+                          ours.starts_with("PATH=");
     if (!replaced) environment.emplace_back(ours);
   }
   child.environment = std::move(environment);
@@ -105,7 +106,8 @@ Result<Probe> DemoRun::probe_of(const WalkPair& pair) {
 bool DemoRun::wanted(const WalkCommand& command, StepReport& report) const {
   const Topology& topology = options_.plan.topology;
   if (command.family && !topology.has(*command.family)) {
-    leave_out(report, fmt::format("the lab has no {}: {}", net::to_string(*command.family), command.run));
+    leave_out(report,
+              fmt::format("the lab has no {}: {}", net::to_string(*command.family), command.run));
     return false;
   }
   if (topology.nodes.size() < command.nodes) {
@@ -124,13 +126,18 @@ void DemoRun::run_expectations(const WalkStep& step, const LabView& view, StepRe
         const auto from = view.resolve(from_ref);
         const auto to = view.resolve(to_ref);
         if (!from || !to) {
-          // A family or a second node that this lab has not is no failure; a pod that is not there is.
+          // A family or a second node that this lab has not is no failure; a pod that is not there
+          // is.
           const Error& error = !from ? from.error() : to.error();
-          const bool expected = from_ref.kind == EndRef::Kind::kOutside || from_ref.kind == EndRef::Kind::kOtherNode;
+          const bool expected =
+              from_ref.kind == EndRef::Kind::kOutside || from_ref.kind == EndRef::Kind::kOtherNode;
           if (expected) {
             leave_out(report, error.message);
           } else {
-            report.checks.push_back({fmt::format("{} -> {}: {}", from_ref.to_string(), to_ref.to_string(), error.message), false, {}});
+            report.checks.push_back({fmt::format("{} -> {}: {}", from_ref.to_string(),
+                                                 to_ref.to_string(), error.message),
+                                     false,
+                                     {}});
           }
           continue;
         }
@@ -158,15 +165,16 @@ void DemoRun::compare_kernel(const WalkStep& step, StepReport& report) {
     const std::string netns = netns_path(options_.plan.node_netns(node.name));
     auto listing = list_kernel(netns);
     if (!listing) {
-      report.checks.push_back({"the nftables ruleset of " + node.name, false, {listing.error().message}});
+      report.checks.push_back(
+          {"the nftables ruleset of " + node.name, false, {listing.error().message}});
       continue;
     }
     if (step.kernel == WalkStep::Kernel::kRemember) {
       remembered_[node.name] = std::move(*listing);
       continue;
     }
-    // The kernel is cleaned up in the same transaction that opens the traffic; what a slow machine needs
-    // beyond that it gets.
+    // The kernel is cleaned up in the same transaction that opens the traffic; what a slow machine
+    // needs beyond that it gets.
     std::vector<std::string> difference = compare_listings(remembered_[node.name], *listing, 12);
     const auto deadline = Clock::now() + kSettleLimit;
     while (!difference.empty() && Clock::now() < deadline) {
@@ -174,9 +182,10 @@ void DemoRun::compare_kernel(const WalkStep& step, StepReport& report) {
       if (listing) difference = compare_listings(remembered_[node.name], *listing, 12);
     }
     const bool same = difference.empty();
-    report.checks.push_back({fmt::format("the kernel of {} holds exactly the {} lines it held before the first policy", node.name,
-                                         remembered_[node.name].size()),
-                             same, std::move(difference)});
+    report.checks.push_back(
+        {fmt::format("the kernel of {} holds exactly the {} lines it held before the first policy",
+                     node.name, remembered_[node.name].size()),
+         same, std::move(difference)});
   }
 }
 
@@ -193,7 +202,8 @@ Result<StepReport> DemoRun::run_step(const WalkStep& step) {
   std::unique_ptr<HeldConnection> held;
   if (step.hold) {
     auto probe = probe_of(*step.hold);
-    auto opened = probe ? HeldConnection::open(*probe) : Result<std::unique_ptr<HeldConnection>>(fail(probe.error()));
+    auto opened = probe ? HeldConnection::open(*probe)
+                        : Result<std::unique_ptr<HeldConnection>>(fail(probe.error()));
     if (opened) {
       held = std::move(*opened);
     } else {
@@ -202,17 +212,20 @@ Result<StepReport> DemoRun::run_step(const WalkStep& step) {
   }
   std::unique_ptr<VerdictWatch> watch;
   if (step.watch) {
-    report.change = ChangeReport{step.watch->from.to_string(), step.watch->to.to_string(), step.watch->port, step.watch->expected};
+    report.change = ChangeReport{step.watch->from.to_string(), step.watch->to.to_string(),
+                                 step.watch->port, step.watch->expected};
     auto probe = probe_of(*step.watch);
     if (probe) {
       watch = VerdictWatch::start(std::move(*probe));
       // It must have seen the old verdict.
-      const Outcome before = step.watch->expected == Outcome::kOpen ? Outcome::kSilent : Outcome::kOpen;
+      const Outcome before =
+          step.watch->expected == Outcome::kOpen ? Outcome::kSilent : Outcome::kOpen;
       if (auto seen = watch->wait_for(before, kSettleLimit); !seen) {
         report.change->error = "before the command: " + seen.error().message;
         watch.reset();
       }
-    } else if (step.watch->from.kind == EndRef::Kind::kOutside || step.watch->from.kind == EndRef::Kind::kOtherNode) {
+    } else if (step.watch->from.kind == EndRef::Kind::kOutside ||
+               step.watch->from.kind == EndRef::Kind::kOtherNode) {
       leave_out(report, "the time of the change: " + probe.error().message);
       report.change.reset();
     } else {
@@ -229,7 +242,8 @@ Result<StepReport> DemoRun::run_step(const WalkStep& step) {
     if (!change) {
       report.change->error = change.error().message;
     } else {
-      report.change->after_command = std::chrono::duration_cast<std::chrono::microseconds>(change->at - returned);
+      report.change->after_command =
+          std::chrono::duration_cast<std::chrono::microseconds>(change->at - returned);
     }
     watch.reset();
   }
@@ -238,9 +252,11 @@ Result<StepReport> DemoRun::run_step(const WalkStep& step) {
   if (held) {
     const HeldConnection::Outcome outcome = held->finish();
     CheckReport check;
-    check.what = fmt::format("a connection {} -> {} went on: {} of {} requests answered, {} retransmissions, longest wait {:.1f} ms",
-                             step.hold->from.to_string(), step.hold->to.to_string(), outcome.answers, outcome.requests,
-                             outcome.retransmissions, static_cast<double>(outcome.longest.count()) / 1000);
+    check.what = fmt::format(
+        "a connection {} -> {} went on: {} of {} requests answered, {} retransmissions, longest "
+        "wait {:.1f} ms",
+        step.hold->from.to_string(), step.hold->to.to_string(), outcome.answers, outcome.requests,
+        outcome.retransmissions, static_cast<double>(outcome.longest.count()) / 1000);
     check.holds = outcome.undisturbed();
     if (!outcome.error.empty()) check.detail.push_back(outcome.error);
     report.checks.push_back(std::move(check));

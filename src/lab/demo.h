@@ -18,8 +18,8 @@ struct DemoOptions {
   Paths paths;
   kube::ClusterAccess access;
   std::vector<WalkStep> steps;
-  std::string folder;           // where commands run: that of the example files
-  std::string program_folder;   // put in front of PATH, so that "caracal" is this program
+  std::string folder;          // where commands run: that of the example files
+  std::string program_folder;  // put in front of PATH, so that "caracal" is this program
 };
 
 // Told as it happens; each may be empty.

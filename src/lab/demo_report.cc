@@ -14,7 +14,8 @@ namespace {
 constexpr size_t kShownLines = 14;
 
 std::string mark(bool ok, const cli::Style& style) {
-  return ok ? fmt::format("{}ok{}", style.green, style.reset) : fmt::format("{}{}WRONG{}", style.bold, style.red, style.reset);
+  return ok ? fmt::format("{}ok{}", style.green, style.reset)
+            : fmt::format("{}{}WRONG{}", style.bold, style.red, style.reset);
 }
 
 double ms(std::chrono::microseconds time) { return static_cast<double>(time.count()) / 1000; }
@@ -49,11 +50,17 @@ json::value step_json(const StepReport& step) {
                                   {"ok", probe.ok()}});
   }
   for (const CheckReport& check : step.checks) {
-    checks.push_back(json::object{{"what", check.what}, {"ok", check.holds}, {"detail", text_array(check.detail)}});
+    checks.push_back(json::object{
+        {"what", check.what}, {"ok", check.holds}, {"detail", text_array(check.detail)}});
   }
-  json::object out{{"name", step.name},       {"title", step.title},   {"about", step.about},
-                   {"commands", commands},    {"probes", probes},      {"checks", checks},
-                   {"leftOut", text_array(step.left_out)}, {"ok", step.ok()}};
+  json::object out{{"name", step.name},
+                   {"title", step.title},
+                   {"about", step.about},
+                   {"commands", commands},
+                   {"probes", probes},
+                   {"checks", checks},
+                   {"leftOut", text_array(step.left_out)},
+                   {"ok", step.ok()}};
   if (step.change) {
     out["change"] = json::object{{"from", step.change->from},
                                  {"to", step.change->to},
@@ -70,23 +77,24 @@ std::string change_text(const ChangeReport& change, const cli::Style& style) {
   const std::string pair = fmt::format("{} -> {} port {}", change.from, change.to, change.port);
   if (!change.ok()) return fmt::format("  {} {}: {}\n", mark(false, style), pair, change.error);
   const double time = ms(change.after_command);
-  return time >= 0 ? fmt::format("  {} {} {} {:.1f} ms after the command returned\n", mark(true, style), pair,
-                                 to_string(change.expected), time)
-                   : fmt::format("  {} {} {} {:.1f} ms before the command returned\n", mark(true, style), pair,
-                                 to_string(change.expected), -time);
+  return time >= 0 ? fmt::format("  {} {} {} {:.1f} ms after the command returned\n",
+                                 mark(true, style), pair, to_string(change.expected), time)
+                   : fmt::format("  {} {} {} {:.1f} ms before the command returned\n",
+                                 mark(true, style), pair, to_string(change.expected), -time);
 }
 
 }  // namespace
 
 bool StepReport::ok() const {
   const auto fine = [](const auto& r) { return r.ok(); };
-  return std::all_of(commands.begin(), commands.end(), fine) && std::all_of(probes.begin(), probes.end(), fine) &&
-         (!change || change->ok()) &&
+  return std::all_of(commands.begin(), commands.end(), fine) &&
+         std::all_of(probes.begin(), probes.end(), fine) && (!change || change->ok()) &&
          std::all_of(checks.begin(), checks.end(), [](const CheckReport& c) { return c.holds; });
 }
 
 bool DemoReport::ok() const {
-  return !steps.empty() && std::all_of(steps.begin(), steps.end(), [](const StepReport& s) { return s.ok(); });
+  return !steps.empty() &&
+         std::all_of(steps.begin(), steps.end(), [](const StepReport& s) { return s.ok(); });
 }
 
 json::value to_json(const DemoReport& report) {
@@ -103,9 +111,12 @@ std::string command_text(const CommandReport& report, const cli::Style& style) {
     for (size_t i = 0; i < std::min(lines.size(), kShownLines); ++i) {
       out += fmt::format("    {}{}{}\n", style.dim, lines[i], style.reset);
     }
-    if (lines.size() > kShownLines) out += fmt::format("    {}... {} more lines{}\n", style.dim, lines.size() - kShownLines, style.reset);
+    if (lines.size() > kShownLines)
+      out += fmt::format("    {}... {} more lines{}\n", style.dim, lines.size() - kShownLines,
+                         style.reset);
   }
-  if (report.exit_code != 0) out += fmt::format("    {} exit status {}\n", mark(false, style), report.exit_code);
+  if (report.exit_code != 0)
+    out += fmt::format("    {} exit status {}\n", mark(false, style), report.exit_code);
   for (const std::string& text : report.missing) {
     out += fmt::format("    {} \"{}\" is not in the output\n", mark(false, style), text);
   }
@@ -125,8 +136,9 @@ std::string findings_text(const StepReport& report, const cli::Style& style) {
   };
   std::map<std::string, Group> groups;
   for (const ProbeReport& probe : report.probes) {
-    Group& group = groups[fmt::format("{}/{} expected {}, observed {}", probe.protocol.to_string(), probe.port,
-                                      to_string(probe.expected), to_string(probe.observed.outcome))];
+    Group& group =
+        groups[fmt::format("{}/{} expected {}, observed {}", probe.protocol.to_string(), probe.port,
+                           to_string(probe.expected), to_string(probe.observed.outcome))];
     auto& from = group.to_from[probe.to];
     if (std::find(from.begin(), from.end(), probe.from) == from.end()) from.push_back(probe.from);
     if (!probe.observed.detail.empty()) group.details.insert(probe.observed.detail);
@@ -136,9 +148,10 @@ std::string findings_text(const StepReport& report, const cli::Style& style) {
     ++group.count;
   }
   for (const auto& [title, group] : groups) {
-    out += fmt::format("  {} {} ({} probes, {:.1f} to {:.1f} ms)\n", mark(group.ok, style), title, group.count,
-                       ms(group.shortest), ms(group.longest));
-    for (const auto& [to, from] : group.to_from) out += fmt::format("       {} <- {}\n", to, fmt::join(from, ", "));
+    out += fmt::format("  {} {} ({} probes, {:.1f} to {:.1f} ms)\n", mark(group.ok, style), title,
+                       group.count, ms(group.shortest), ms(group.longest));
+    for (const auto& [to, from] : group.to_from)
+      out += fmt::format("       {} <- {}\n", to, fmt::join(from, ", "));
     for (const std::string& detail : group.details) out += fmt::format("       {}\n", detail);
   }
   if (report.change) out += change_text(*report.change, style);
@@ -146,7 +159,8 @@ std::string findings_text(const StepReport& report, const cli::Style& style) {
     out += fmt::format("  {} {}\n", mark(check.holds, style), check.what);
     for (const std::string& line : check.detail) out += fmt::format("       {}\n", line);
   }
-  for (const std::string& text : report.left_out) out += fmt::format("  {}left out: {}{}\n", style.dim, text, style.reset);
+  for (const std::string& text : report.left_out)
+    out += fmt::format("  {}left out: {}{}\n", style.dim, text, style.reset);
   return out;
 }
 
@@ -155,16 +169,21 @@ std::string summary_text(const DemoReport& report, const cli::Style& style) {
   table.header = {"STEP", "RESULT", "PROBES", "EFFECTIVE", "TITLE"};
   size_t right = 0;
   for (const StepReport& step : report.steps) {
-    const auto good = std::count_if(step.probes.begin(), step.probes.end(), [](const ProbeReport& p) { return p.ok(); });
+    const auto good = std::count_if(step.probes.begin(), step.probes.end(),
+                                    [](const ProbeReport& p) { return p.ok(); });
     std::string effective = "-";
-    if (step.change && step.change->ok()) effective = fmt::format("{:+.1f} ms", ms(step.change->after_command));
-    table.rows.push_back({step.name, mark(step.ok(), style), fmt::format("{}/{}", good, step.probes.size()), effective, step.title});
+    if (step.change && step.change->ok())
+      effective = fmt::format("{:+.1f} ms", ms(step.change->after_command));
+    table.rows.push_back({step.name, mark(step.ok(), style),
+                          fmt::format("{}/{}", good, step.probes.size()), effective, step.title});
     right += step.ok() ? 1 : 0;
   }
   return fmt::format(
-      "{}\nEFFECTIVE: from the end of the kubectl command to the first packet with the new verdict; below zero: it was "
+      "{}\nEFFECTIVE: from the end of the kubectl command to the first packet with the new "
+      "verdict; below zero: it was "
       "in force before kubectl had returned.\n{} of {} steps came out as expected, in {:.1f} s.\n",
-      table.to_string(), right, report.steps.size(), static_cast<double>(report.time.count()) / 1000);
+      table.to_string(), right, report.steps.size(),
+      static_cast<double>(report.time.count()) / 1000);
 }
 
 }  // namespace caracal::lab

@@ -1,4 +1,5 @@
-// What the walk-through found out, step by step: values, and their forms for people and for programs.
+// What the walk-through found out, step by step: values, and their forms for people and for
+// programs.
 #pragma once
 
 #include <chrono>
@@ -16,9 +17,9 @@ struct CommandReport {
   std::string command;
   bool preparation = false;
   int exit_code = 0;
-  std::string output;                   // standard output, then standard error
+  std::string output;  // standard output, then standard error
   std::chrono::milliseconds time{0};
-  std::vector<std::string> missing;     // texts that should be in the output and are not
+  std::vector<std::string> missing;  // texts that should be in the output and are not
   bool ok() const { return exit_code == 0 && missing.empty(); }
 };
 

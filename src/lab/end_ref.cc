@@ -6,10 +6,11 @@ namespace caracal::lab {
 namespace {
 
 tl::unexpected<Error> bad_end(std::string_view text) {
-  return fail(Errc::kInvalid,
-              fmt::format("\"{}\": must be NAMESPACE/POD, POD, node/NAME, node-of:POD, other-node:POD, "
-                          "outside:ADDRESS or an address",
-                          text));
+  return fail(
+      Errc::kInvalid,
+      fmt::format("\"{}\": must be NAMESPACE/POD, POD, node/NAME, node-of:POD, other-node:POD, "
+                  "outside:ADDRESS or an address",
+                  text));
 }
 
 bool is_name(std::string_view text) {
@@ -19,7 +20,8 @@ bool is_name(std::string_view text) {
 
 Result<model::ObjectName> parse_pod(std::string_view text, std::string_view default_namespace) {
   const size_t slash = text.find('/');
-  const std::string_view ns = slash == std::string_view::npos ? default_namespace : text.substr(0, slash);
+  const std::string_view ns =
+      slash == std::string_view::npos ? default_namespace : text.substr(0, slash);
   const std::string_view name = slash == std::string_view::npos ? text : text.substr(slash + 1);
   if (!is_name(ns) || !is_name(name)) return bad_end(text);
   return model::ObjectName{std::string(ns), std::string(name)};
@@ -29,12 +31,18 @@ Result<model::ObjectName> parse_pod(std::string_view text, std::string_view defa
 
 std::string EndRef::to_string() const {
   switch (kind) {
-    case Kind::kPod: return pod.to_string();
-    case Kind::kNode: return "node/" + node;
-    case Kind::kNodeOf: return "node-of:" + pod.to_string();
-    case Kind::kOtherNode: return "other-node:" + pod.to_string();
-    case Kind::kOutside: return "outside:" + address.to_string();
-    case Kind::kAddress: return address.to_string();
+    case Kind::kPod:
+      return pod.to_string();
+    case Kind::kNode:
+      return "node/" + node;
+    case Kind::kNodeOf:
+      return "node-of:" + pod.to_string();
+    case Kind::kOtherNode:
+      return "other-node:" + pod.to_string();
+    case Kind::kOutside:
+      return "outside:" + address.to_string();
+    case Kind::kAddress:
+      return address.to_string();
   }
   return "?";
 }
@@ -50,8 +58,9 @@ Result<EndRef> parse_end(std::string_view text, std::string_view default_namespa
     end.node = rest;
     return end;
   }
-  for (const auto& [prefix, kind] : {std::pair<std::string_view, EndRef::Kind>("node-of:", EndRef::Kind::kNodeOf),
-                                     {"other-node:", EndRef::Kind::kOtherNode}}) {
+  for (const auto& [prefix, kind] :
+       {std::pair<std::string_view, EndRef::Kind>("node-of:", EndRef::Kind::kNodeOf),
+        {"other-node:", EndRef::Kind::kOtherNode}}) {
     if (const auto rest = after(prefix); !rest.empty()) {
       end.kind = kind;
       CARACAL_ASSIGN(end.pod, parse_pod(rest, default_namespace));

@@ -42,7 +42,8 @@ std::string HeldConnection::Impl::exchange() {
   constexpr std::string_view kRequest = "GET /hostname.html HTTP/1.1\r\nHost: pod\r\n\r\n";
   ++outcome.requests;
   const auto sent = Clock::now();
-  if (::send(fd.get(), kRequest.data(), kRequest.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(kRequest.size())) {
+  if (::send(fd.get(), kRequest.data(), kRequest.size(), MSG_NOSIGNAL) !=
+      static_cast<ssize_t>(kRequest.size())) {
     return std::string("send: ") + std::strerror(errno);
   }
   std::string answer;
@@ -54,11 +55,13 @@ std::string HeldConnection::Impl::exchange() {
     char buffer[2048];
     const ssize_t got = ::recv(fd.get(), buffer, sizeof buffer, 0);
     if (got == 0) return "closed by the pod";
-    if (got < 0 && errno != EAGAIN && errno != EINTR) return std::string("receive: ") + std::strerror(errno);
+    if (got < 0 && errno != EAGAIN && errno != EINTR)
+      return std::string("receive: ") + std::strerror(errno);
     if (got > 0) answer.append(buffer, static_cast<size_t>(got));
   }
   ++outcome.answers;
-  outcome.longest = std::max(outcome.longest, std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - sent));
+  outcome.longest = std::max(
+      outcome.longest, std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - sent));
   return {};
 }
 
@@ -84,11 +87,13 @@ HeldConnection::~HeldConnection() {
 Result<std::unique_ptr<HeldConnection>> HeldConnection::open(const Probe& probe) {
   CARACAL_ASSIGN(Attempt attempt, begin_attempt(probe));
   int error = attempt.error;
-  if (error == 0 && !wait_for(attempt.fd.get(), POLLOUT, std::chrono::seconds(2))) error = ETIMEDOUT;
+  if (error == 0 && !wait_for(attempt.fd.get(), POLLOUT, std::chrono::seconds(2)))
+    error = ETIMEDOUT;
   socklen_t length = sizeof error;
   if (error == 0) ::getsockopt(attempt.fd.get(), SOL_SOCKET, SO_ERROR, &error, &length);
   if (error != 0) {
-    return fail_errno(error, "connection to " + probe.destination.to_string() + " port " + std::to_string(probe.port));
+    return fail_errno(error, "connection to " + probe.destination.to_string() + " port " +
+                                 std::to_string(probe.port));
   }
   auto impl = std::make_unique<Impl>();
   impl->fd = std::move(attempt.fd);

@@ -1,5 +1,6 @@
-// HeldConnection: one TCP connection to a pod that is used all the time, to see whether something that is
-// done meanwhile disturbs it. Sends a small HTTP request every few milliseconds and waits for its answer.
+// HeldConnection: one TCP connection to a pod that is used all the time, to see whether something
+// that is done meanwhile disturbs it. Sends a small HTTP request every few milliseconds and waits
+// for its answer.
 #pragma once
 
 #include <chrono>
@@ -17,11 +18,13 @@ class HeldConnection {
   struct Outcome {
     uint64_t requests = 0;
     uint64_t answers = 0;
-    uint64_t retransmissions = 0;  // of our side, by TCP_INFO: a packet was lost
+    uint64_t retransmissions = 0;          // of our side, by TCP_INFO: a packet was lost
     std::chrono::microseconds longest{0};  // from a request to its answer
-    std::string error;             // why the connection ended; empty: it did not
+    std::string error;                     // why the connection ended; empty: it did not
 
-    bool undisturbed() const { return error.empty() && answers > 0 && requests == answers && retransmissions == 0; }
+    bool undisturbed() const {
+      return error.empty() && answers > 0 && requests == answers && retransmissions == 0;
+    }
   };
 
   // Errors: the connection does not come about within two seconds.

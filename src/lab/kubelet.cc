@@ -14,11 +14,14 @@ namespace {
 // A lab is torn down by people who wait for it: pods get at most this long to end.
 constexpr std::chrono::milliseconds kLongestGrace{2'000};
 
-std::string pod_path(const model::ObjectName& name) { return kube::resource_path("v1", name.ns, "pods", name.name); }
+std::string pod_path(const model::ObjectName& name) {
+  return kube::resource_path("v1", name.ns, "pods", name.name);
+}
 
 Status tell(ClientPool& clients, const PodSpec& pod, std::string_view type, std::string_view reason,
             std::string_view message, std::string_view source) {
-  const json::value event = make_event("Pod", pod.name, pod.uid, type, reason, message, source, pod.node, now_rfc3339());
+  const json::value event =
+      make_event("Pod", pod.name, pod.uid, type, reason, message, source, pod.node, now_rfc3339());
   return clients.with([&](kube::BlockingClient& client) -> Status {
     CARACAL_TRY(client.create(kube::resource_path("v1", pod.name.ns, "events"), event));
     return {};
@@ -26,7 +29,8 @@ Status tell(ClientPool& clients, const PodSpec& pod, std::string_view type, std:
 }
 
 Status patch_status(ClientPool& clients, const PodSpec& pod, json::value status) {
-  const json::value patch{{"metadata", json::object{{"uid", pod.uid}}}, {"status", std::move(status)}};
+  const json::value patch{{"metadata", json::object{{"uid", pod.uid}}},
+                          {"status", std::move(status)}};
   return clients.with([&](kube::BlockingClient& client) -> Status {
     CARACAL_TRY(client.patch(pod_path(pod.name) + "/status", kube::kMergePatch, patch));
     return {};
@@ -39,7 +43,8 @@ void log_failure(const char* what, const model::ObjectName& name, const Status& 
 
 }  // namespace
 
-Kubelet::Kubelet(event::Loop& loop, ClientPool& clients, const Plan& plan, const SandboxRuntime& runtime)
+Kubelet::Kubelet(event::Loop& loop, ClientPool& clients, const Plan& plan,
+                 const SandboxRuntime& runtime)
     : loop_(loop), clients_(clients), plan_(plan), runtime_(runtime) {}
 
 void Kubelet::adopt(std::vector<Sandbox> sandboxes) {
@@ -128,7 +133,8 @@ void Kubelet::reconcile(const model::ObjectName& name) {
   if (entry.sandbox) {
     // Of another pod of that name, or left half made by a supervisor that was killed.
     const bool half = entry.sandbox->cni_result.is_null() && !entry.sandbox->host_network;
-    if (half || entry.sandbox->uid != spec.uid) return stop(name, entry, std::chrono::milliseconds(0));
+    if (half || entry.sandbox->uid != spec.uid)
+      return stop(name, entry, std::chrono::milliseconds(0));
   }
   if (spec.deleting) {
     if (!spec.node.empty() && plan_.find_node(spec.node) == nullptr) return;  // another kubelet's
@@ -143,7 +149,8 @@ void Kubelet::reconcile(const model::ObjectName& name) {
   if (spec.node.empty()) return bind(name, entry);
   if (plan_.find_node(spec.node) == nullptr) return;
   if (!entry.sandbox) return start(name, entry);
-  if (entry.condition && entry.condition->phase == PodCondition::Phase::kRestarting) return restart(name, entry);
+  if (entry.condition && entry.condition->phase == PodCondition::Phase::kRestarting)
+    return restart(name, entry);
 }
 
 void Kubelet::bind(const model::ObjectName& name, Entry& entry) {
@@ -162,12 +169,14 @@ void Kubelet::bind(const model::ObjectName& name, Entry& entry) {
     bool bound;
   };
   const std::string why = chosen ? "" : chosen.error().message;
-  if (!chosen && entry.last_event == why) return;  // told already; the next change of a node tries again
+  if (!chosen && entry.last_event == why)
+    return;  // told already; the next change of a node tries again
   entry.busy = true;
   entry.last_event = why;
   entry.assumed_node = chosen ? *chosen : "";
   loop_.work(
-      [this, pod = *entry.spec, node = entry.assumed_node, why, status = entry.status]() mutable -> Done {
+      [this, pod = *entry.spec, node = entry.assumed_node, why,
+       status = entry.status]() mutable -> Done {
         if (node.empty()) {
           log_failure("event not written", pod.name,
                       tell(clients_, pod, "Warning", "FailedScheduling", why, "default-scheduler"));
@@ -176,14 +185,16 @@ void Kubelet::bind(const model::ObjectName& name, Entry& entry) {
                                               {"reason", "Unschedulable"},
                                               {"message", why},
                                               {"lastTransitionTime", now_rfc3339()}}};
-          log_failure("status not written", pod.name,
-                      patch_status(clients_, pod, {{"phase", "Pending"}, {"conditions", conditions}}));
+          log_failure(
+              "status not written", pod.name,
+              patch_status(clients_, pod, {{"phase", "Pending"}, {"conditions", conditions}}));
           return {false};
         }
         const json::value binding{
             {"apiVersion", "v1"},
             {"kind", "Binding"},
-            {"metadata", json::object{{"name", pod.name.name}, {"namespace", pod.name.ns}, {"uid", pod.uid}}},
+            {"metadata",
+             json::object{{"name", pod.name.name}, {"namespace", pod.name.ns}, {"uid", pod.uid}}},
             {"target", json::object{{"apiVersion", "v1"}, {"kind", "Node"}, {"name", node}}}};
         const auto bound = clients_.with([&](kube::BlockingClient& client) -> Status {
           CARACAL_TRY(client.create(pod_path(pod.name) + "/binding", binding));
@@ -219,7 +230,8 @@ void Kubelet::start(const model::ObjectName& name, Entry& entry) {
   loop_.work(
       [this, pod = *entry.spec, status = entry.status, last_event]() -> Done {
         Done done;
-        done.sandbox = pod.problem.empty() ? runtime_.start(pod) : Result<Sandbox>(fail(Errc::kInvalid, pod.problem));
+        done.sandbox = pod.problem.empty() ? runtime_.start(pod)
+                                           : Result<Sandbox>(fail(Errc::kInvalid, pod.problem));
         if (!done.sandbox) {
           const std::string& why = done.sandbox.error().message;
           log::warn("pod not started", {{"pod", pod.name.to_string()}, {"error", why}});
@@ -230,8 +242,9 @@ void Kubelet::start(const model::ObjectName& name, Entry& entry) {
           PodCondition condition;
           condition.message = why;
           condition.host_addresses = host_addresses(pod.node);
-          log_failure("status not written", pod.name,
-                      patch_status(clients_, pod, make_pod_status(pod, condition, status, now_rfc3339())));
+          log_failure(
+              "status not written", pod.name,
+              patch_status(clients_, pod, make_pod_status(pod, condition, status, now_rfc3339())));
           return done;
         }
         const PodCondition condition = condition_of(*done.sandbox, PodCondition::Phase::kRunning);
@@ -241,7 +254,8 @@ void Kubelet::start(const model::ObjectName& name, Entry& entry) {
         done.told = told.has_value();
         for (const std::string& container : pod.containers) {
           log_failure("event not written", pod.name,
-                      tell(clients_, pod, "Normal", "Started", "Started container " + container, "kubelet"));
+                      tell(clients_, pod, "Normal", "Started", "Started container " + container,
+                           "kubelet"));
         }
         return done;
       },
@@ -300,7 +314,8 @@ void Kubelet::remove_object(const model::ObjectName& name, Entry& entry) {
         Entry& e = entries_[name];
         e.busy = false;
         log_failure("pod object not removed", name, removed);
-        // Done: the reflector will say that it is gone. A finalizer keeps it, then there is nothing to do.
+        // Done: the reflector will say that it is gone. A finalizer keeps it, then there is nothing
+        // to do.
         if (!removed) return retry_later(name, e);
         if (!e.spec) reconcile(name);
       });
@@ -336,7 +351,8 @@ void Kubelet::restart(const model::ObjectName& name, Entry& entry) {
         Entry& e = entries_[name];
         e.busy = false;
         if (!sandbox) {
-          log::warn("pod not restarted", {{"pod", name.to_string()}, {"error", sandbox.error().message}});
+          log::warn("pod not restarted",
+                    {{"pod", name.to_string()}, {"error", sandbox.error().message}});
           return retry_later(name, e);
         }
         e.sandbox = std::move(*sandbox);
@@ -354,11 +370,13 @@ void Kubelet::watch_process(const model::ObjectName& name, Entry& entry) {
     loop_.post([this, name] { on_process_end(name); });
     return;
   }
-  auto watch = loop_.watch_fd(entry.process_fd.get(), {.read = true}, [this, name](event::Ready) { on_process_end(name); });
+  auto watch = loop_.watch_fd(entry.process_fd.get(), {.read = true},
+                              [this, name](event::Ready) { on_process_end(name); });
   if (watch) {
     entry.process_watch = std::move(*watch);
   } else {
-    log::error("process of a pod cannot be watched", {{"pod", name.to_string()}, {"error", watch.error().message}});
+    log::error("process of a pod cannot be watched",
+               {{"pod", name.to_string()}, {"error", watch.error().message}});
   }
 }
 
@@ -377,7 +395,9 @@ void Kubelet::on_process_end(const model::ObjectName& name) {
   const std::string policy = entry.spec ? entry.spec->restart_policy : "Always";
   const bool again = policy == "Always" || (policy == "OnFailure" && code != 0);
   using Phase = PodCondition::Phase;
-  entry.condition = condition_of(*entry.sandbox, again ? Phase::kRestarting : code == 0 ? Phase::kSucceeded : Phase::kFailed);
+  entry.condition = condition_of(*entry.sandbox, again       ? Phase::kRestarting
+                                                 : code == 0 ? Phase::kSucceeded
+                                                             : Phase::kFailed);
   entry.condition->exit_code = code;
   entry.condition->finish_time = now_rfc3339();
   entry.condition->message = fmt::format("the process ended with exit status {}", code);

@@ -1,11 +1,13 @@
 // Kubelet: the lab's kubelet of all nodes, and its scheduler. Brings what runs in line with the Pod
-// objects: binds pods without a node, starts those bound, writes status and events, tears down those
-// deleted and removes their objects.
+// objects: binds pods without a node, starts those bound, writes status and events, tears down
+// those deleted and removes their objects.
 //
-//   Reflector(pods, nodes) -> on_pod/on_node -> reconcile(pod) -> worker: SandboxRuntime, API -> reconcile
+//   Reflector(pods, nodes) -> on_pod/on_node -> reconcile(pod) -> worker: SandboxRuntime, API ->
+//   reconcile
 //
 // Everything but the workers runs on the loop's thread; at most one worker is busy with a pod at a
-// time. What it decides depends on the pod's object and sandbox only, so a restart goes on where it was.
+// time. What it decides depends on the pod's object and sandbox only, so a restart goes on where it
+// was.
 #pragma once
 
 #include <map>
@@ -41,14 +43,14 @@ class Kubelet {
     std::optional<Sandbox> sandbox;
     std::optional<PodCondition> condition;  // what the status should say; unset: nothing to say yet
     bool status_due = false;
-    bool busy = false;            // a worker is at it
-    bool stopping = false;        // stop() has been tried; what waits is another try of it
-    bool finished = false;        // the process ended for good
-    std::string assumed_node;     // bound, and the object does not show it yet
-    int failures = 0;             // in a row
-    std::string last_event;       // message, not to be told again at each retry
+    bool busy = false;         // a worker is at it
+    bool stopping = false;     // stop() has been tried; what waits is another try of it
+    bool finished = false;     // the process ended for good
+    std::string assumed_node;  // bound, and the object does not show it yet
+    int failures = 0;          // in a row
+    std::string last_event;    // message, not to be told again at each retry
     event::Handle retry;
-    UniqueFd process_fd;          // pidfd
+    UniqueFd process_fd;  // pidfd
     event::Handle process_watch;
   };
 

@@ -56,7 +56,8 @@ Result<int> up(const UpOptions& options) {
   const auto begun = std::chrono::steady_clock::now();
   const std::string name = topology.name;
   fmt::print("bringing up lab {}\n", name);
-  CARACAL_ASSIGN(const Lab lab, lab_up(std::move(topology), options.state_dir, programs, print_progress));
+  CARACAL_ASSIGN(const Lab lab,
+                 lab_up(std::move(topology), options.state_dir, programs, print_progress));
   const std::chrono::duration<double> time = std::chrono::steady_clock::now() - begun;
   const std::string flag = name == "lab" ? "" : " --name " + name;
   fmt::print(
@@ -69,7 +70,8 @@ Result<int> up(const UpOptions& options) {
       "  caracal lab matrix{}\n"
       "  caracal lab demo{}      # the walk-through\n"
       "  caracal lab down{}\n",
-      name, time.count(), lab.plan.topology.nodes.size(), lab.paths.kubeconfig(), lab.paths.examples(), flag, flag, flag, flag);
+      name, time.count(), lab.plan.topology.nodes.size(), lab.paths.kubeconfig(),
+      lab.paths.examples(), flag, flag, flag, flag);
   return 0;
 }
 
@@ -108,28 +110,44 @@ Result<int> status(const std::string& name, const std::string& format_name) {
     healthy = healthy && answer;
     json::array addresses, cidrs;
     std::vector<std::string> address_texts, cidr_texts;
-    for (const net::IpAddr& address : lab.plan.node_addresses(i)) address_texts.push_back(address.to_string());
+    for (const net::IpAddr& address : lab.plan.node_addresses(i))
+      address_texts.push_back(address.to_string());
     for (const net::Cidr& cidr : node.pod_cidrs) cidr_texts.push_back(cidr.to_string());
     for (const std::string& text : address_texts) addresses.emplace_back(json::string(text));
     for (const std::string& text : cidr_texts) cidrs.emplace_back(json::string(text));
     const std::string state = answer ? "ready" : answer.error().message;
-    table.rows.push_back({node.name, state, running ? std::to_string(process->pid) : "-", std::to_string(pods[node.name]),
-                          fmt::format("{}", fmt::join(address_texts, " ")), fmt::format("{}", fmt::join(cidr_texts, " "))});
-    nodes.push_back(json::object{{"name", node.name}, {"ready", answer.has_value()}, {"state", state},
-                                 {"pid", running ? process->pid : 0}, {"pods", pods[node.name]},
-                                 {"addresses", addresses}, {"podCIDRs", cidrs}});
+    table.rows.push_back({node.name, state, running ? std::to_string(process->pid) : "-",
+                          std::to_string(pods[node.name]),
+                          fmt::format("{}", fmt::join(address_texts, " ")),
+                          fmt::format("{}", fmt::join(cidr_texts, " "))});
+    nodes.push_back(json::object{{"name", node.name},
+                                 {"ready", answer.has_value()},
+                                 {"state", state},
+                                 {"pid", running ? process->pid : 0},
+                                 {"pods", pods[node.name]},
+                                 {"addresses", addresses},
+                                 {"podCIDRs", cidrs}});
   }
   if (format == cli::Format::kTable) {
-    fmt::print("lab {}\nAPI server {}: {}\nsupervisor {}\nkubeconfig {}\n\n{}", name, lab.plan.api_url(), api,
-               supervised ? fmt::format("runs (pid {})", supervisor->pid) : "does not run", lab.paths.kubeconfig(), table.to_string());
+    fmt::print("lab {}\nAPI server {}: {}\nsupervisor {}\nkubeconfig {}\n\n{}", name,
+               lab.plan.api_url(), api,
+               supervised ? fmt::format("runs (pid {})", supervisor->pid) : "does not run",
+               lab.paths.kubeconfig(), table.to_string());
   } else {
-    fmt::print("{}", cli::render({{"name", name}, {"apiServer", lab.plan.api_url()}, {"api", api}, {"supervisor", supervised},
-                                  {"kubeconfig", lab.paths.kubeconfig()}, {"nodes", nodes}, {"healthy", healthy}}, format));
+    fmt::print("{}", cli::render({{"name", name},
+                                  {"apiServer", lab.plan.api_url()},
+                                  {"api", api},
+                                  {"supervisor", supervised},
+                                  {"kubeconfig", lab.paths.kubeconfig()},
+                                  {"nodes", nodes},
+                                  {"healthy", healthy}},
+                                 format));
   }
   return healthy ? 0 : 1;
 }
 
-Result<int> exec(const std::string& name, const std::string& ns, const std::string& where, const std::vector<std::string>& command) {
+Result<int> exec(const std::string& name, const std::string& ns, const std::string& where,
+                 const std::vector<std::string>& command) {
   CARACAL_ASSIGN(const Lab lab, find_lab(name));
   CARACAL_ASSIGN(const EndRef ref, parse_end(where, ns));
   model::World world;
@@ -140,7 +158,8 @@ Result<int> exec(const std::string& name, const std::string& ns, const std::stri
     world = std::move(loaded.world);
   }
   CARACAL_ASSIGN(const ResolvedEnd end, LabView(lab.plan, world).resolve(ref));
-  if (end.netns.empty()) return fail(Errc::kInvalid, where + ": an address is no place to run a command in");
+  if (end.netns.empty())
+    return fail(Errc::kInvalid, where + ": an address is no place to run a command in");
   return run_interactive(command, end.netns, {});
 }
 
@@ -189,7 +208,10 @@ Result<int> run_daemon(const std::string& name, int ready_fd) {
 }  // namespace
 
 void add_name_option(CLI::App& command, std::string& name) {
-  command.add_option("--name", name, "name of the lab")->envname("CARACAL_LAB")->capture_default_str()->type_name("NAME");
+  command.add_option("--name", name, "name of the lab")
+      ->envname("CARACAL_LAB")
+      ->capture_default_str()
+      ->type_name("NAME");
 }
 
 void add_life_commands(CLI::App& group, cli::Action& chosen) {
@@ -200,43 +222,65 @@ void add_life_commands(CLI::App& group, cli::Action& chosen) {
                                          "  caracal lab up --nodes 1 --ipv4-only --name small\n"
                                          "  caracal lab up --topology topologies/zones.yaml",
                                          [options] { return up(*options); });
-    CLI::Option* name = command->add_option("--name", options->name, "name of the lab: 1 to 8 lower-case letters and digits")
-                            ->envname("CARACAL_LAB")->capture_default_str()->type_name("NAME")
+    CLI::Option* name = command
+                            ->add_option("--name", options->name,
+                                         "name of the lab: 1 to 8 lower-case letters and digits")
+                            ->envname("CARACAL_LAB")
+                            ->capture_default_str()
+                            ->type_name("NAME")
                             ->check([](const std::string& text) {
                               const Status ok = check_lab_name(text);
                               return ok ? std::string() : ok.error().message;
                             });
-    CLI::Option* nodes = command->add_option("--nodes", options->nodes, "number of nodes")->check(CLI::Range(1, 200))->capture_default_str();
-    CLI::Option* topology = command->add_option("--topology", options->topology, "YAML file with nodes, labels, prefixes")->check(CLI::ExistingFile)->type_name("FILE");
-    CLI::Option* v4 = command->add_flag("--ipv4-only", options->ipv4_only, "IPv4 only; default: both families");
-    CLI::Option* v6 = command->add_flag("--ipv6-only", options->ipv6_only, "IPv6 only; default: both families");
-    command->add_option("--state-dir", options->state_dir, "folder for the lab's files; default: /run/caracal/NAME")->type_name("DIR");
+    CLI::Option* nodes = command->add_option("--nodes", options->nodes, "number of nodes")
+                             ->check(CLI::Range(1, 200))
+                             ->capture_default_str();
+    CLI::Option* topology =
+        command
+            ->add_option("--topology", options->topology, "YAML file with nodes, labels, prefixes")
+            ->check(CLI::ExistingFile)
+            ->type_name("FILE");
+    CLI::Option* v4 =
+        command->add_flag("--ipv4-only", options->ipv4_only, "IPv4 only; default: both families");
+    CLI::Option* v6 =
+        command->add_flag("--ipv6-only", options->ipv6_only, "IPv6 only; default: both families");
+    command
+        ->add_option("--state-dir", options->state_dir,
+                     "folder for the lab's files; default: /run/caracal/NAME")
+        ->type_name("DIR");
     v4->excludes(v6);
     topology->excludes(nodes)->excludes(v4)->excludes(v6);
     command->parse_complete_callback([options, name] { options->name_given = name->count() > 0; });
   }
   {
     auto name = std::make_shared<std::string>("lab");
-    CLI::App* command = cli::add_command(group, chosen, "down", "take the lab down; nothing is left of it",
-                                         "  caracal lab down\n  caracal lab down --name small", [name]() -> Result<int> {
-                                           fmt::print("taking down lab {}\n", *name);
-                                           CARACAL_TRY(lab_down(*name, print_progress));
-                                           return 0;
-                                         });
+    CLI::App* command = cli::add_command(
+        group, chosen, "down", "take the lab down; nothing is left of it",
+        "  caracal lab down\n  caracal lab down --name small", [name]() -> Result<int> {
+          fmt::print("taking down lab {}\n", *name);
+          CARACAL_TRY(lab_down(*name, print_progress));
+          return 0;
+        });
     add_name_option(*command, *name);
   }
   {
     auto name = std::make_shared<std::string>("lab");
     auto format = std::make_shared<std::string>("table");
-    CLI::App* command = cli::add_command(group, chosen, "status", "show the lab's nodes and agents; exit status 1 when one is not well",
-                                         "  caracal lab status\n  caracal lab status -o json", [name, format] { return status(*name, *format); });
+    CLI::App* command =
+        cli::add_command(group, chosen, "status",
+                         "show the lab's nodes and agents; exit status 1 when one is not well",
+                         "  caracal lab status\n  caracal lab status -o json",
+                         [name, format] { return status(*name, *format); });
     add_name_option(*command, *name);
-    command->add_option("-o,--output", *format, "table, json or yaml")->check(CLI::IsMember({"table", "json", "yaml"}))->capture_default_str();
+    command->add_option("-o,--output", *format, "table, json or yaml")
+        ->check(CLI::IsMember({"table", "json", "yaml"}))
+        ->capture_default_str();
   }
   {
     auto name = std::make_shared<std::string>("lab");
-    CLI::App* command = cli::add_command(group, chosen, "repair", "start again what of the lab's own programs has died; pods go on",
-                                         "  caracal lab repair", [name] { return repair(*name); });
+    CLI::App* command = cli::add_command(
+        group, chosen, "repair", "start again what of the lab's own programs has died; pods go on",
+        "  caracal lab repair", [name] { return repair(*name); });
     add_name_option(*command, *name);
   }
   {
@@ -245,29 +289,45 @@ void add_life_commands(CLI::App& group, cli::Action& chosen) {
       std::vector<std::string> command;
     };
     auto options = std::make_shared<Options>();
-    CLI::App* command = cli::add_command(group, chosen, "exec", "run a command of this machine in the network of a pod or node",
-                                         "  caracal lab exec dev/pod1 -- ip route\n"
-                                         "  caracal lab exec node/node1 -- nft list ruleset\n"
-                                         "  caracal lab exec outside:198.51.100.10 -- curl http://192.168.1.2/",
-                                         [options] { return exec(options->name, options->ns, options->where, options->command); });
+    CLI::App* command = cli::add_command(
+        group, chosen, "exec", "run a command of this machine in the network of a pod or node",
+        "  caracal lab exec dev/pod1 -- ip route\n"
+        "  caracal lab exec node/node1 -- nft list ruleset\n"
+        "  caracal lab exec outside:198.51.100.10 -- curl http://192.168.1.2/",
+        [options] { return exec(options->name, options->ns, options->where, options->command); });
     add_name_option(*command, options->name);
-    command->add_option("-n,--namespace", options->ns, "namespace of a pod named without one")->capture_default_str()->type_name("NAME");
-    command->add_option("where", options->where, "NAMESPACE/POD, POD, node/NAME, node-of:POD, other-node:POD or outside:ADDRESS")->required()->type_name("WHERE");
-    command->add_option("command", options->command, "the command and its arguments, after --")->required()->type_name("COMMAND");
+    command->add_option("-n,--namespace", options->ns, "namespace of a pod named without one")
+        ->capture_default_str()
+        ->type_name("NAME");
+    command
+        ->add_option(
+            "where", options->where,
+            "NAMESPACE/POD, POD, node/NAME, node-of:POD, other-node:POD or outside:ADDRESS")
+        ->required()
+        ->type_name("WHERE");
+    command->add_option("command", options->command, "the command and its arguments, after --")
+        ->required()
+        ->type_name("COMMAND");
   }
   {
     struct Options {
       std::string name = "lab", action, node;
     };
     auto options = std::make_shared<Options>();
-    CLI::App* command = cli::add_command(group, chosen, "agent", "stop, start, restart or kill the agent of a node",
-                                         "  caracal lab agent kill node1        # SIGKILL; it is started again at once\n"
-                                         "  caracal lab agent stop node1        # and stays away until `start`\n"
-                                         "  caracal lab agent restart node-of:dev/pod1",
-                                         [options] { return agent(options->name, options->action, options->node); });
+    CLI::App* command = cli::add_command(
+        group, chosen, "agent", "stop, start, restart or kill the agent of a node",
+        "  caracal lab agent kill node1        # SIGKILL; it is started again at once\n"
+        "  caracal lab agent stop node1        # and stays away until `start`\n"
+        "  caracal lab agent restart node-of:dev/pod1",
+        [options] { return agent(options->name, options->action, options->node); });
     add_name_option(*command, options->name);
-    command->add_option("action", options->action, "stop, start, restart or kill")->required()->check(CLI::IsMember({"stop", "start", "restart", "kill"}))->type_name("ACTION");
-    command->add_option("node", options->node, "NAME, or node-of:POD")->required()->type_name("NODE");
+    command->add_option("action", options->action, "stop, start, restart or kill")
+        ->required()
+        ->check(CLI::IsMember({"stop", "start", "restart", "kill"}))
+        ->type_name("ACTION");
+    command->add_option("node", options->node, "NAME, or node-of:POD")
+        ->required()
+        ->type_name("NODE");
   }
   {
     struct Options {
@@ -275,15 +335,19 @@ void add_life_commands(CLI::App& group, cli::Action& chosen) {
       int ready_fd = -1;
     };
     auto options = std::make_shared<Options>();
-    CLI::App* command = cli::add_command(group, chosen, "run", "the lab's supervisor, started by up", "", [options] { return run_daemon(options->name, options->ready_fd); });
+    CLI::App* command =
+        cli::add_command(group, chosen, "run", "the lab's supervisor, started by up", "",
+                         [options] { return run_daemon(options->name, options->ready_fd); });
     command->group("");  // not for people
     add_name_option(*command, options->name);
-    command->add_option("--ready-fd", options->ready_fd, "file descriptor that is told when it runs");
+    command->add_option("--ready-fd", options->ready_fd,
+                        "file descriptor that is told when it runs");
   }
 }
 
 void add_lab_commands(CLI::App& app, cli::Action& chosen) {
-  CLI::App* group = cli::add_group(app, "lab", "a cluster on this machine: nodes and pods are network namespaces");
+  CLI::App* group = cli::add_group(
+      app, "lab", "a cluster on this machine: nodes and pods are network namespaces");
   add_life_commands(*group, chosen);
   add_traffic_commands(*group, chosen);
 }

@@ -6,7 +6,8 @@
 
 namespace caracal::lab {
 
-LabView::LabView(Plan plan, const model::World& world) : plan_(std::move(plan)), pods_(world.pods) {}
+LabView::LabView(Plan plan, const model::World& world)
+    : plan_(std::move(plan)), pods_(world.pods) {}
 
 Result<const model::Pod*> LabView::find_pod(const model::ObjectName& name) const {
   const auto found = pods_.find(name);
@@ -24,8 +25,10 @@ Result<ResolvedEnd> LabView::resolve_node(const std::string& name) const {
     return end;
   }
   std::string names;
-  for (const NodeSpec& node : plan_.topology.nodes) names += (names.empty() ? "" : ", ") + node.name;
-  return fail(Errc::kNotFound, fmt::format("lab {} has no node {}; it has {}", plan_.topology.name, name, names));
+  for (const NodeSpec& node : plan_.topology.nodes)
+    names += (names.empty() ? "" : ", ") + node.name;
+  return fail(Errc::kNotFound,
+              fmt::format("lab {} has no node {}; it has {}", plan_.topology.name, name, names));
 }
 
 Result<ResolvedEnd> LabView::resolve(const EndRef& ref) const {
@@ -34,14 +37,17 @@ Result<ResolvedEnd> LabView::resolve(const EndRef& ref) const {
     case EndRef::Kind::kPod: {
       CARACAL_ASSIGN(const model::Pod* pod, find_pod(ref.pod));
       if (pod->addresses.empty()) {
-        return fail(Errc::kUnavailable, fmt::format("pod {} has no address yet", ref.pod.to_string()));
+        return fail(Errc::kUnavailable,
+                    fmt::format("pod {} has no address yet", ref.pod.to_string()));
       }
       if (plan_.find_node(pod->node) == nullptr) {
-        return fail(Errc::kNotFound, fmt::format("pod {} runs on {}, which is no node of lab {}",
-                                                 ref.pod.to_string(), pod->node, plan_.topology.name));
+        return fail(Errc::kNotFound,
+                    fmt::format("pod {} runs on {}, which is no node of lab {}",
+                                ref.pod.to_string(), pod->node, plan_.topology.name));
       }
       end.label = ref.pod.to_string();
-      end.netns = netns_path(pod->host_network ? plan_.node_netns(pod->node) : plan_.pod_netns(ref.pod));
+      end.netns =
+          netns_path(pod->host_network ? plan_.node_netns(pod->node) : plan_.pod_netns(ref.pod));
       end.addresses = pod->addresses;
       end.pod = ref.pod;
       break;
@@ -91,17 +97,19 @@ std::vector<ResolvedEnd> LabView::pods(std::string_view ns) const {
   std::vector<ResolvedEnd> out;
   for (const auto& [name, pod] : pods_) {
     if (!ns.empty() && name.ns != ns) continue;
-    if (auto end = resolve({.kind = EndRef::Kind::kPod, .pod = name})) out.push_back(std::move(*end));
+    if (auto end = resolve({.kind = EndRef::Kind::kPod, .pod = name}))
+      out.push_back(std::move(*end));
   }
   return out;
 }
 
-std::vector<Probe> make_probes(const ResolvedEnd& from, const ResolvedEnd& to, net::Protocol protocol,
-                               uint16_t port) {
+std::vector<Probe> make_probes(const ResolvedEnd& from, const ResolvedEnd& to,
+                               net::Protocol protocol, uint16_t port) {
   std::vector<Probe> out;
   for (const net::IpAddr& destination : to.addresses) {
-    const auto source = std::find_if(from.addresses.begin(), from.addresses.end(),
-                                     [&](const net::IpAddr& a) { return a.family() == destination.family(); });
+    const auto source =
+        std::find_if(from.addresses.begin(), from.addresses.end(),
+                     [&](const net::IpAddr& a) { return a.family() == destination.family(); });
     if (source == from.addresses.end() || from.netns.empty()) continue;
     Probe probe;
     probe.netns = from.netns;

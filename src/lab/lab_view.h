@@ -19,10 +19,10 @@ namespace caracal::lab {
 // An end that can be probed from or to.
 struct ResolvedEnd {
   EndRef ref;
-  std::string label;    // "dev/pod1", "node1"
-  std::string netns;    // path; empty for a bare address
+  std::string label;  // "dev/pod1", "node1"
+  std::string netns;  // path; empty for a bare address
   std::vector<net::IpAddr> addresses;
-  bool bind_source = false;           // send from the address (there are several)
+  bool bind_source = false;  // send from the address (there are several)
   std::optional<model::ObjectName> pod;
 };
 
@@ -30,10 +30,11 @@ class LabView {
  public:
   LabView(Plan plan, const model::World& world);
 
-  // Errors: kNotFound when there is no such pod, node or address; for kOtherNode when the lab has one
-  // node only. A pod that has no address yet is kUnavailable.
+  // Errors: kNotFound when there is no such pod, node or address; for kOtherNode when the lab has
+  // one node only. A pod that has no address yet is kUnavailable.
   Result<ResolvedEnd> resolve(const EndRef& ref) const;
-  // All pods with addresses on nodes of this lab, by name; those of one namespace when it is not empty.
+  // All pods with addresses on nodes of this lab, by name; those of one namespace when it is not
+  // empty.
   std::vector<ResolvedEnd> pods(std::string_view ns) const;
   const Plan& plan() const { return plan_; }
 
@@ -46,7 +47,7 @@ class LabView {
 };
 
 // A probe for each address family that both ends have.
-std::vector<Probe> make_probes(const ResolvedEnd& from, const ResolvedEnd& to, net::Protocol protocol,
-                               uint16_t port);
+std::vector<Probe> make_probes(const ResolvedEnd& from, const ResolvedEnd& to,
+                               net::Protocol protocol, uint16_t port);
 
 }  // namespace caracal::lab

@@ -23,14 +23,22 @@ std::string mark(const MatrixCell& cell, const cli::Style& style) {
       text = "·";
       color = style.dim;
       break;
-    case Outcome::kRefused: text = "refused"; break;
-    case Outcome::kUnreachable: text = "unreachable"; break;
-    case Outcome::kUnsupported: text = "unsupported"; break;
-    case Outcome::kFailed: text = "failed"; break;
+    case Outcome::kRefused:
+      text = "refused";
+      break;
+    case Outcome::kUnreachable:
+      text = "unreachable";
+      break;
+    case Outcome::kUnsupported:
+      text = "unsupported";
+      break;
+    case Outcome::kFailed:
+      text = "failed";
+      break;
   }
   if (cell.agrees()) return fmt::format("{}{}{}", color, text, style.reset);
-  return fmt::format("{}{}{} !{}{}", style.bold, style.red, text, cell.oracle == Verdict::kAllowed ? "allowed" : "denied",
-                     style.reset);
+  return fmt::format("{}{}{} !{}{}", style.bold, style.red, text,
+                     cell.oracle == Verdict::kAllowed ? "allowed" : "denied", style.reset);
 }
 
 }  // namespace
@@ -41,11 +49,13 @@ bool MatrixCell::agrees() const {
 }
 
 size_t Matrix::disagreements() const {
-  return static_cast<size_t>(std::count_if(cells.begin(), cells.end(), [](const auto& c) { return !c.agrees(); }));
+  return static_cast<size_t>(
+      std::count_if(cells.begin(), cells.end(), [](const auto& c) { return !c.agrees(); }));
 }
 
 Matrix measure_matrix(const model::World& world, const std::vector<ResolvedEnd>& sources,
-                      const std::vector<ResolvedEnd>& destinations, net::Protocol protocol, uint16_t port) {
+                      const std::vector<ResolvedEnd>& destinations, net::Protocol protocol,
+                      uint16_t port) {
   Matrix out;
   out.protocol = protocol;
   out.port = port;
@@ -56,9 +66,9 @@ Matrix measure_matrix(const model::World& world, const std::vector<ResolvedEnd>&
     for (const ResolvedEnd& to : destinations) {
       if (from.label == to.label) continue;
       for (Probe& probe : make_probes(from, to, protocol, port)) {
-        const auto source = std::find_if(from.addresses.begin(), from.addresses.end(), [&](const net::IpAddr& a) {
-          return a.family() == probe.destination.family();
-        });
+        const auto source = std::find_if(
+            from.addresses.begin(), from.addresses.end(),
+            [&](const net::IpAddr& a) { return a.family() == probe.destination.family(); });
         MatrixCell cell;
         cell.from = from.label;
         cell.to = to.label;
@@ -94,15 +104,19 @@ std::string matrix_text(const Matrix& matrix, const cli::Style& style) {
     table.rows.push_back(std::move(row));
   }
   std::string out = table.to_string();
-  out += "\n✓ open   · silent (dropped)   !allowed / !denied: packets and policy disagree; IPv4/IPv6 where they differ\n";
+  out +=
+      "\n✓ open   · silent (dropped)   !allowed / !denied: packets and policy disagree; IPv4/IPv6 "
+      "where they differ\n";
   const size_t wrong = matrix.disagreements();
-  out += wrong == 0 ? fmt::format("{} connections tried, all as the policies say.\n", matrix.cells.size())
-                    : fmt::format("{}{} of {} connections differ from what the policies say.{}\n", style.red, wrong,
-                                  matrix.cells.size(), style.reset);
+  out += wrong == 0
+             ? fmt::format("{} connections tried, all as the policies say.\n", matrix.cells.size())
+             : fmt::format("{}{} of {} connections differ from what the policies say.{}\n",
+                           style.red, wrong, matrix.cells.size(), style.reset);
   for (const MatrixCell& cell : matrix.cells) {
     if (cell.agrees()) continue;
-    out += fmt::format("  {} -> {} ({}): {}{}{}, the policies say {}\n", cell.from, cell.to, cell.destination.to_string(),
-                       to_string(cell.observed.outcome), cell.observed.detail.empty() ? "" : ", ", cell.observed.detail,
+    out += fmt::format("  {} -> {} ({}): {}{}{}, the policies say {}\n", cell.from, cell.to,
+                       cell.destination.to_string(), to_string(cell.observed.outcome),
+                       cell.observed.detail.empty() ? "" : ", ", cell.observed.detail,
                        policy::oracle::to_string(cell.oracle));
   }
   return out;

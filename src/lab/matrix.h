@@ -39,7 +39,8 @@ struct Matrix {
 // Every source to every destination but itself, every address family both have; all at once.
 // Blocking, a little longer than one probe.
 Matrix measure_matrix(const model::World& world, const std::vector<ResolvedEnd>& sources,
-                      const std::vector<ResolvedEnd>& destinations, net::Protocol protocol, uint16_t port);
+                      const std::vector<ResolvedEnd>& destinations, net::Protocol protocol,
+                      uint16_t port);
 
 std::string matrix_text(const Matrix& matrix, const cli::Style& style);
 json::value to_json(const Matrix& matrix);

@@ -21,7 +21,8 @@ Status run_batch(const IpBatch& batch) {
   command.input = join(batch.lines, "\n") + "\n";
   auto result = run_checked(command);
   if (result) return {};
-  return fail(result.error().within(batch.netns.empty() ? "host namespace" : "namespace " + batch.netns));
+  return fail(
+      result.error().within(batch.netns.empty() ? "host namespace" : "namespace " + batch.netns));
 }
 
 Result<json::value> ip_json(std::vector<std::string> arguments) {
@@ -35,8 +36,8 @@ void add_addresses(std::vector<std::string>& lines, std::string_view link,
                    const std::vector<net::IpAddr>& addresses) {
   for (const net::IpAddr& address : addresses) {
     // nodad: nobody else is on this link, and an address that is being checked cannot be used yet.
-    lines.push_back(fmt::format("addr add {}/{} dev {}{}", address.to_string(), address.is_v4() ? 24 : 64,
-                                link, address.is_v4() ? "" : " nodad"));
+    lines.push_back(fmt::format("addr add {}/{} dev {}{}", address.to_string(),
+                                address.is_v4() ? 24 : 64, link, address.is_v4() ? "" : " nodad"));
   }
 }
 
@@ -47,15 +48,16 @@ const net::IpAddr* of_family(const std::vector<net::IpAddr>& addresses, net::Fam
   return nullptr;
 }
 
-// IPv6 off where the kernel would otherwise give the links of a lab without it link-local addresses;
-// no duplicate address detection, so that link-local addresses work at once.
+// IPv6 off where the kernel would otherwise give the links of a lab without it link-local
+// addresses; no duplicate address detection, so that link-local addresses work at once.
 Status set_ipv6(const Plan& plan, const std::string& netns) {
   CARACAL_ASSIGN(const auto ns, netlink::NetworkNamespace::open(netns_path(netns)));
   return ns.run([&]() -> Status {
     for (const char* scope : {"all", "default"}) {
       const std::string base = fmt::format("/proc/sys/net/ipv6/conf/{}/", scope);
       if (::access(base.c_str(), F_OK) != 0) return {};  // a kernel without IPv6
-      CARACAL_TRY(write_sysctl(base + "disable_ipv6", plan.topology.has(net::Family::kIPv6) ? "0" : "1"));
+      CARACAL_TRY(
+          write_sysctl(base + "disable_ipv6", plan.topology.has(net::Family::kIPv6) ? "0" : "1"));
       CARACAL_TRY(write_sysctl(base + "accept_dad", "0"));
     }
     return {};
@@ -95,8 +97,8 @@ std::vector<IpBatch> network_commands(const Plan& plan) {
   // Without snooping, neighbour discovery needs no querier.
   fabric.lines = {"link add br0 type bridge stp_state 0 mcast_snooping 0", "link set br0 up"};
   IpBatch host{"", {}};
-  host.lines.push_back(fmt::format("link add {} type veth peer name host netns {}", plan.host_interface(),
-                                   plan.fabric_netns()));
+  host.lines.push_back(fmt::format("link add {} type veth peer name host netns {}",
+                                   plan.host_interface(), plan.fabric_netns()));
   add_addresses(host.lines, plan.host_interface(), plan.host_addresses());
   host.lines.push_back(fmt::format("link set {} up", plan.host_interface()));
 
@@ -106,7 +108,8 @@ std::vector<IpBatch> network_commands(const Plan& plan) {
   outside.lines.emplace_back("link set eth0 up");
   add_addresses(outside.lines, "eth0", plan.outside_router());
   for (const net::IpAddr& address : topology.outside) {
-    outside.lines.push_back(fmt::format("addr add {} dev lo{}", net::Cidr::host(address).to_string(),
+    outside.lines.push_back(fmt::format("addr add {} dev lo{}",
+                                        net::Cidr::host(address).to_string(),
                                         address.is_v4() ? "" : " nodad"));
   }
 
@@ -132,7 +135,8 @@ std::vector<IpBatch> network_commands(const Plan& plan) {
     for (const net::Cidr& cidr : node.pod_cidrs) {
       const net::IpAddr* router = of_family(addresses, cidr.family());
       if (router == nullptr) continue;
-      outside.lines.push_back(fmt::format("route add {} via {}", cidr.to_string(), router->to_string()));
+      outside.lines.push_back(
+          fmt::format("route add {} via {}", cidr.to_string(), router->to_string()));
     }
     nodes.push_back(std::move(batch));
   }

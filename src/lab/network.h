@@ -1,5 +1,6 @@
-// Network: makes and removes the namespaces and links of a lab (the picture in lab/plan.h), pods left
-// out. Uses iproute2's `ip`. Blocking. Touches of the host's own namespace nothing but one veth.
+// Network: makes and removes the namespaces and links of a lab (the picture in lab/plan.h), pods
+// left out. Uses iproute2's `ip`. Blocking. Touches of the host's own namespace nothing but one
+// veth.
 #pragma once
 
 #include <string>
@@ -15,16 +16,16 @@ namespace caracal::lab {
 // Addresses and destinations of all routes of the host's namespace.
 Result<std::vector<net::Cidr>> host_prefixes();
 
-// Everything up and addressed when it returns: host <-> fabric <-> nodes, outside client with routes to
-// the pods' prefixes by way of the nodes, nodes with routes to the outside client's addresses.
-// Errors: kExists when something of that lab is there already.
+// Everything up and addressed when it returns: host <-> fabric <-> nodes, outside client with
+// routes to the pods' prefixes by way of the nodes, nodes with routes to the outside client's
+// addresses. Errors: kExists when something of that lab is there already.
 Status create_network(const Plan& plan);
 
 // Network namespaces whose name begins with `prefix`.
 std::vector<std::string> list_netns(std::string_view prefix);
 
-// Removes the lab's veth from the host and every namespace of its prefix, pods' too. What is not there
-// is no error. REQUIRES: no process is left in them.
+// Removes the lab's veth from the host and every namespace of its prefix, pods' too. What is not
+// there is no error. REQUIRES: no process is left in them.
 Status remove_network(std::string_view lab_name);
 
 // The commands for `ip -batch` of each namespace, in order; what create_network() runs. Pure.

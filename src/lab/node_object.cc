@@ -15,7 +15,8 @@ std::string os_image() {
   if (!text) return "Linux";
   for (const std::string_view line : split(*text, '\n')) {
     constexpr std::string_view kKey = "PRETTY_NAME=\"";
-    if (line.starts_with(kKey)) return std::string(line.substr(kKey.size(), line.size() - kKey.size() - 1));
+    if (line.starts_with(kKey))
+      return std::string(line.substr(kKey.size(), line.size() - kKey.size() - 1));
   }
   return "Linux";
 }
@@ -27,17 +28,23 @@ std::string_view architecture(const utsname& name) {
   return machine;
 }
 
-json::object make_condition(std::string_view type, bool on, std::string_view reason, std::string_view message,
-                            const json::value& old_status, const std::string& now) {
+json::object make_condition(std::string_view type, bool on, std::string_view reason,
+                            std::string_view message, const json::value& old_status,
+                            const std::string& now) {
   const std::string_view status = on ? "True" : "False";
   std::string since = now;
   for (const json::value& old : jsonio::get_array(old_status, {"conditions"})) {
-    if (jsonio::get_string(old, {"type"}) == type && jsonio::get_string(old, {"status"}) == status) {
+    if (jsonio::get_string(old, {"type"}) == type &&
+        jsonio::get_string(old, {"status"}) == status) {
       since = jsonio::get_string(old, {"lastTransitionTime"}, now);
     }
   }
-  return {{"type", type},       {"status", status},   {"lastHeartbeatTime", now}, {"lastTransitionTime", since},
-          {"reason", reason},   {"message", message}};
+  return {{"type", type},
+          {"status", status},
+          {"lastHeartbeatTime", now},
+          {"lastTransitionTime", since},
+          {"reason", reason},
+          {"message", message}};
 }
 
 }  // namespace
@@ -74,33 +81,40 @@ json::value make_node_status(const Plan& plan, size_t index, bool ready, std::st
   const json::object resources{{"cpu", std::to_string(::sysconf(_SC_NPROCESSORS_ONLN))},
                                {"memory", fmt::format("{}Ki", memory_kib)},
                                {"pods", "250"}};
-  return {{"addresses", addresses},
-          {"capacity", resources},
-          {"allocatable", resources},
-          {"conditions",
-           json::array{make_condition("NetworkUnavailable", false, "CaracalIsUp", "the lab's fabric is up", old_status, now),
-                       make_condition("MemoryPressure", false, "KubeletHasSufficientMemory", "", old_status, now),
-                       make_condition("DiskPressure", false, "KubeletHasNoDiskPressure", "", old_status, now),
-                       make_condition("PIDPressure", false, "KubeletHasSufficientPID", "", old_status, now),
-                       make_condition("Ready", ready, ready ? "KubeletReady" : "AgentNotReady",
-                                      ready ? std::string_view("caracal-agent answers") : message, old_status, now)}},
-          {"nodeInfo", json::object{{"machineID", ""},
-                                    {"systemUUID", ""},
-                                    {"bootID", ""},
-                                    {"kernelVersion", machine.release},
-                                    {"osImage", os_image()},
-                                    {"containerRuntimeVersion", "caracal-lab://" CARACAL_LAB_VERSION},
-                                    {"kubeletVersion", "v" CARACAL_LAB_VERSION "-caracal-lab"},
-                                    {"kubeProxyVersion", ""},
-                                    {"operatingSystem", "linux"},
-                                    {"architecture", architecture(machine)}}}};
+  return {
+      {"addresses", addresses},
+      {"capacity", resources},
+      {"allocatable", resources},
+      {"conditions",
+       json::array{
+           make_condition("NetworkUnavailable", false, "CaracalIsUp", "the lab's fabric is up",
+                          old_status, now),
+           make_condition("MemoryPressure", false, "KubeletHasSufficientMemory", "", old_status,
+                          now),
+           make_condition("DiskPressure", false, "KubeletHasNoDiskPressure", "", old_status, now),
+           make_condition("PIDPressure", false, "KubeletHasSufficientPID", "", old_status, now),
+           make_condition("Ready", ready, ready ? "KubeletReady" : "AgentNotReady",
+                          ready ? std::string_view("caracal-agent answers") : message, old_status,
+                          now)}},
+      {"nodeInfo", json::object{{"machineID", ""},
+                                {"systemUUID", ""},
+                                {"bootID", ""},
+                                {"kernelVersion", machine.release},
+                                {"osImage", os_image()},
+                                {"containerRuntimeVersion", "caracal-lab://" CARACAL_LAB_VERSION},
+                                {"kubeletVersion", "v" CARACAL_LAB_VERSION "-caracal-lab"},
+                                {"kubeProxyVersion", ""},
+                                {"operatingSystem", "linux"},
+                                {"architecture", architecture(machine)}}}};
 }
 
 json::value make_lease(std::string_view node, const std::string& now) {
-  return {{"apiVersion", "coordination.k8s.io/v1"},
-          {"kind", "Lease"},
-          {"metadata", json::object{{"name", node}, {"namespace", "kube-node-lease"}}},
-          {"spec", json::object{{"holderIdentity", node}, {"leaseDurationSeconds", 40}, {"renewTime", now}}}};
+  return {
+      {"apiVersion", "coordination.k8s.io/v1"},
+      {"kind", "Lease"},
+      {"metadata", json::object{{"name", node}, {"namespace", "kube-node-lease"}}},
+      {"spec",
+       json::object{{"holderIdentity", node}, {"leaseDurationSeconds", 40}, {"renewTime", now}}}};
 }
 
 }  // namespace caracal::lab

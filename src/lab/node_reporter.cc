@@ -15,7 +15,8 @@ constexpr std::chrono::milliseconds kAgentTime{2'000};
 
 Status renew_lease(kube::BlockingClient& client, const std::string& node) {
   const json::value lease = make_lease(node, now_rfc3339_micro());
-  const std::string path = kube::resource_path("coordination.k8s.io/v1", "kube-node-lease", "leases");
+  const std::string path =
+      kube::resource_path("coordination.k8s.io/v1", "kube-node-lease", "leases");
   auto renewed = client.patch(path + "/" + node, kube::kMergePatch, {{"spec", lease.at("spec")}});
   if (!renewed && renewed.error().code == Errc::kNotFound) renewed = client.create(path, lease);
   if (!renewed) return fail(renewed.error().within("lease of node " + node));
@@ -27,8 +28,9 @@ Status write_node(kube::BlockingClient& client, const Plan& plan, size_t index, 
   const std::string path = kube::resource_path("v1", "", "nodes", plan.topology.nodes[index].name);
   CARACAL_ASSIGN(const json::value old, client.get(path));
   const json::value* status = jsonio::get(old, {"status"});
-  const json::value patch{{"status", make_node_status(plan, index, ready, message,
-                                                      status == nullptr ? json::value() : *status, now_rfc3339())}};
+  const json::value patch{
+      {"status", make_node_status(plan, index, ready, message,
+                                  status == nullptr ? json::value() : *status, now_rfc3339())}};
   CARACAL_TRY(client.patch(path + "/status", kube::kMergePatch, patch));
   return renew_lease(client, plan.topology.nodes[index].name);
 }
@@ -36,15 +38,22 @@ Status write_node(kube::BlockingClient& client, const Plan& plan, size_t index, 
 }  // namespace
 
 Status ask_agent(const std::string& socket) {
-  CARACAL_ASSIGN(const rpc::Reply reply, rpc::call_once(socket, "health", json::object(), kAgentTime));
+  CARACAL_ASSIGN(const rpc::Reply reply,
+                 rpc::call_once(socket, "health", json::object(), kAgentTime));
   if (reply.error) return fail(Errc::kUnavailable, reply.error->msg);
   if (jsonio::get_bool(reply.result, {"ready"}, true)) return {};
-  const std::string_view why = jsonio::get_string(reply.result, {"reason"}, "the agent is not ready");
+  const std::string_view why =
+      jsonio::get_string(reply.result, {"reason"}, "the agent is not ready");
   return fail(Errc::kUnavailable, std::string(why));
 }
 
-NodeReporter::NodeReporter(event::Loop& loop, ClientPool& clients, const Plan& plan, const Paths& paths)
-    : loop_(loop), clients_(clients), plan_(plan), paths_(paths), nodes_(plan.topology.nodes.size()) {}
+NodeReporter::NodeReporter(event::Loop& loop, ClientPool& clients, const Plan& plan,
+                           const Paths& paths)
+    : loop_(loop),
+      clients_(clients),
+      plan_(plan),
+      paths_(paths),
+      nodes_(plan.topology.nodes.size()) {}
 
 void NodeReporter::start() {
   look();
@@ -75,7 +84,8 @@ void NodeReporter::look_at(size_t index) {
         const Status written = clients_.with([&](kube::BlockingClient& client) {
           return write_node(client, plan_, index, seen.ready, seen.message);
         });
-        if (!written) log::warn("node not reported", {{"node", name}, {"error", written.error().message}});
+        if (!written)
+          log::warn("node not reported", {{"node", name}, {"error", written.error().message}});
         seen.written = written.has_value();
         return seen;
       },

@@ -1,5 +1,6 @@
-// NodeReporter: what the kubelets of a lab say of their nodes: Ready while the node's agent answers on
-// its socket, and a Lease renewed every ten seconds. Lives on one loop; asks and writes on workers.
+// NodeReporter: what the kubelets of a lab say of their nodes: Ready while the node's agent answers
+// on its socket, and a Lease renewed every ten seconds. Lives on one loop; asks and writes on
+// workers.
 #pragma once
 
 #include <chrono>
@@ -22,7 +23,7 @@ class NodeReporter {
   struct Node {
     bool busy = false;
     bool ready = false;
-    std::string message;  // why it is not
+    std::string message;                            // why it is not
     std::chrono::steady_clock::time_point written;  // of the last status and lease
   };
   void look();

@@ -50,7 +50,8 @@ Result<std::vector<net::Cidr>> choose_fabric(const std::vector<net::Family>& fam
           family == net::Family::kIPv4 ? fmt::format("172.31.{}.0/24", third)
                                        : fmt::format("fd00:ca2a:fab:{:x}::/64", third));
       const bool free = std::none_of(taken.begin(), taken.end(), [&](const net::Cidr& t) {
-        return t.bits() > 0 && t.family() == family && (t.contains(candidate) || candidate.contains(t));
+        return t.bits() > 0 && t.family() == family &&
+               (t.contains(candidate) || candidate.contains(t));
       });
       if (free) {
         out.push_back(candidate);
@@ -58,11 +59,12 @@ Result<std::vector<net::Cidr>> choose_fabric(const std::vector<net::Family>& fam
       }
     }
     if (!found) {
-      return fail(Errc::kExhausted,
-                  fmt::format("no free {} prefix for the lab's fabric: the host has addresses or "
-                              "routes in all of {}",
-                              net::to_string(family),
-                              family == net::Family::kIPv4 ? "172.31.0.0/16" : "fd00:ca2a:fab::/56"));
+      return fail(
+          Errc::kExhausted,
+          fmt::format("no free {} prefix for the lab's fabric: the host has addresses or "
+                      "routes in all of {}",
+                      net::to_string(family),
+                      family == net::Family::kIPv4 ? "172.31.0.0/16" : "fd00:ca2a:fab::/56"));
     }
   }
   return out;
@@ -82,14 +84,16 @@ Result<Plan> parse_plan(std::string_view text, std::string_view source) {
   CARACAL_ASSIGN(plan.topology, parse_topology(jsonio::to_string(*topology), source));
   for (const json::value& entry : jsonio::get_array(value, {"fabric"})) {
     const json::string* prefix = entry.if_string();
-    if (prefix == nullptr) return fail(Errc::kInvalid, fmt::format("{}: fabric: not a text", source));
+    if (prefix == nullptr)
+      return fail(Errc::kInvalid, fmt::format("{}: fabric: not a text", source));
     CARACAL_ASSIGN(const net::Cidr cidr, net::Cidr::parse(*prefix));
     plan.fabric.push_back(cidr);
   }
   if (plan.fabric.empty()) return fail(Errc::kInvalid, fmt::format("{}: fabric: empty", source));
   const int64_t port = jsonio::get_int(value, {"apiPort"});
   if (port < 1 || port > 65535) {
-    return fail(Errc::kInvalid, fmt::format("{}: apiPort {}: must be between 1 and 65535", source, port));
+    return fail(Errc::kInvalid,
+                fmt::format("{}: apiPort {}: must be between 1 and 65535", source, port));
   }
   plan.api_port = static_cast<uint16_t>(port);
   return plan;

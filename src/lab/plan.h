@@ -1,4 +1,5 @@
-// Plan: every name, path and address of one lab, computed from its topology and the fabric's prefixes.
+// Plan: every name, path and address of one lab, computed from its topology and the fabric's
+// prefixes.
 //
 //   host namespace                crl-LAB-fabric              crl-LAB-node1        crl-LAB-dev.pod1
 //   caracal-apiserver                                          caracal-agent        pod process
@@ -7,8 +8,8 @@
 //                                |  br0   |   outside <-- veth --> crl-LAB-outside, fabric .5,
 //                                                                  client addresses on lo
 //
-// The name prefix "crl-LAB-" finds everything again, also after a crash; a lab's name has no hyphen,
-// so no prefix is the prefix of another lab's.
+// The name prefix "crl-LAB-" finds everything again, also after a crash; a lab's name has no
+// hyphen, so no prefix is the prefix of another lab's.
 #pragma once
 
 #include <string>
@@ -30,7 +31,9 @@ struct Paths {
   std::string kubeconfig() const { return file("kubeconfig"); }
   std::string examples() const { return file("examples"); }
   std::string api_data() const { return file("api"); }
-  std::string log(std::string_view program) const { return file("log/" + std::string(program) + ".log"); }
+  std::string log(std::string_view program) const {
+    return file("log/" + std::string(program) + ".log");
+  }
   std::string pid(std::string_view program) const { return file("pid/" + std::string(program)); }
   std::string pods() const { return file("pods"); }
   std::string cni_bin() const { return file("cni-bin"); }
@@ -40,7 +43,9 @@ struct Paths {
   std::string node_socket(std::string_view n) const { return node(n) + "/agent.sock"; }
   std::string node_agent_state(std::string_view n) const { return node(n) + "/agent"; }
   std::string node_net_d(std::string_view n) const { return node(n) + "/net.d"; }
-  std::string node_conflist(std::string_view n) const { return node_net_d(n) + "/10-caracal.conflist"; }
+  std::string node_conflist(std::string_view n) const {
+    return node_net_d(n) + "/10-caracal.conflist";
+  }
   // Present while `caracal lab agent stop` wants the node without its agent.
   std::string node_agent_stopped(std::string_view n) const { return node(n) + "/agent.stopped"; }
 };
@@ -62,7 +67,9 @@ struct Plan {
   // One a family, in the order of fabric.
   std::vector<net::IpAddr> host_addresses() const { return numbered(1); }
   std::vector<net::IpAddr> outside_router() const { return numbered(5); }
-  std::vector<net::IpAddr> node_addresses(size_t index) const { return numbered(11 + static_cast<int>(index)); }
+  std::vector<net::IpAddr> node_addresses(size_t index) const {
+    return numbered(11 + static_cast<int>(index));
+  }
   // "https://172.31.255.1:6443": how the nodes reach the API.
   std::string api_url() const;
 

@@ -1,5 +1,5 @@
-// caracal-lab-pod: the process that stands in for the containers of a lab's pod. Started by the lab's
-// supervisor inside the pod's network namespace; see lab/pod_server.h.
+// caracal-lab-pod: the process that stands in for the containers of a lab's pod. Started by the
+// lab's supervisor inside the pod's network namespace; see lab/pod_server.h.
 #include <cstdio>
 #include <cstring>
 #include <string>

@@ -21,9 +21,12 @@ constexpr size_t kMaxHead = 64 * 1024;
 
 const char* name_of(ServedPort::Protocol protocol) {
   switch (protocol) {
-    case ServedPort::Protocol::kTcp: return "TCP";
-    case ServedPort::Protocol::kUdp: return "UDP";
-    case ServedPort::Protocol::kSctp: return "SCTP";
+    case ServedPort::Protocol::kTcp:
+      return "TCP";
+    case ServedPort::Protocol::kUdp:
+      return "UDP";
+    case ServedPort::Protocol::kSctp:
+      return "SCTP";
   }
   return "?";
 }
@@ -71,9 +74,11 @@ class Server {
   std::string open_all() {
     for (const ServedPort& port : options_.ports) {
       const int fd = open_listener(port);
-      const std::string what = std::string(name_of(port.protocol)) + " port " + std::to_string(port.port);
+      const std::string what =
+          std::string(name_of(port.protocol)) + " port " + std::to_string(port.port);
       if (fd < 0 && (errno == EPROTONOSUPPORT || errno == ESOCKTNOSUPPORT)) {
-        std::fprintf(stderr, "%s: skipped, this kernel has no %s\n", what.c_str(), name_of(port.protocol));
+        std::fprintf(stderr, "%s: skipped, this kernel has no %s\n", what.c_str(),
+                     name_of(port.protocol));
         continue;
       }
       if (fd < 0) return what + ": " + std::strerror(errno);
@@ -121,7 +126,8 @@ class Server {
       if (got < 0) return;
       std::string answer = options_.name + "\n";
       answer.append(buffer, static_cast<size_t>(got));
-      ::sendto(fd, answer.data(), answer.size(), 0, reinterpret_cast<const sockaddr*>(&from), length);
+      ::sendto(fd, answer.data(), answer.size(), 0, reinterpret_cast<const sockaddr*>(&from),
+               length);
     }
   }
 
@@ -144,7 +150,8 @@ class Server {
       const std::string answer = http_answer(input.substr(0, end + 2), options_.name, keep);
       // The answer is far smaller than a socket's buffer: when it does not fit, the client reads
       // nothing, and is dropped.
-      if (::send(fd, answer.data(), answer.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(answer.size()) ||
+      if (::send(fd, answer.data(), answer.size(), MSG_NOSIGNAL) !=
+              static_cast<ssize_t>(answer.size()) ||
           !keep) {
         return drop(fd);
       }
@@ -211,9 +218,10 @@ std::string http_answer(const std::string& head, const std::string& pod_name, bo
       path == "/hostname.html"
           ? pod_name + "\n"
           : "Hello MyApp | Version: v1 | <a href=\"hostname.html\">Pod Name</a>\n";
-  std::string answer = "HTTP/1.1 200 OK\r\nServer: caracal-lab-pod\r\nX-Pod-Name: " + pod_name +
-                       "\r\nContent-Type: text/html\r\nContent-Length: " + std::to_string(body.size()) +
-                       (keep ? "\r\nConnection: keep-alive\r\n\r\n" : "\r\nConnection: close\r\n\r\n");
+  std::string answer =
+      "HTTP/1.1 200 OK\r\nServer: caracal-lab-pod\r\nX-Pod-Name: " + pod_name +
+      "\r\nContent-Type: text/html\r\nContent-Length: " + std::to_string(body.size()) +
+      (keep ? "\r\nConnection: keep-alive\r\n\r\n" : "\r\nConnection: close\r\n\r\n");
   if (method != "HEAD") answer += body;
   return answer;
 }

@@ -1,6 +1,6 @@
-// Pod server: stands in for a pod's containers. Listens on the containerPorts of one pod and answers
-// every one with the pod's name: HTTP on TCP (any path; /hostname.html gives the bare name), a datagram
-// on UDP. Connections are kept alive and may carry many requests.
+// Pod server: stands in for a pod's containers. Listens on the containerPorts of one pod and
+// answers every one with the pod's name: HTTP on TCP (any path; /hostname.html gives the bare
+// name), a datagram on UDP. Connections are kept alive and may carry many requests.
 //
 // The body of the program caracal-lab-pod, one process a pod; one thread, epoll, a few hundred
 // kilobytes. Uses nothing but the C++ library, so that a lab of many pods stays small.
@@ -22,7 +22,8 @@ struct ServedPort {
 struct PodServerOptions {
   std::string name;
   std::vector<ServedPort> ports;
-  int ready_fd = -1;  // gets "ready\n" once every port is open, or a text that says why not; then closed
+  int ready_fd =
+      -1;  // gets "ready\n" once every port is open, or a text that says why not; then closed
 };
 
 // "TCP:80". False when the text is something else.
@@ -32,8 +33,8 @@ bool parse_served_port(const std::string& text, ServedPort& port);
 // included; `keep` says whether the connection stays open after it.
 std::string http_answer(const std::string& head, const std::string& pod_name, bool& keep);
 
-// Serves until SIGTERM. Exit status: 0, or 1 when a port cannot be opened. A protocol that the kernel
-// has not (SCTP often) is skipped with a line on standard error.
+// Serves until SIGTERM. Exit status: 0, or 1 when a port cannot be opened. A protocol that the
+// kernel has not (SCTP often) is skipped with a line on standard error.
 int run_pod_server(const PodServerOptions& options);
 
 }  // namespace caracal::lab

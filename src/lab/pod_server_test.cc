@@ -12,7 +12,8 @@ using ::testing::StartsWith;
 
 TEST(HttpAnswer, NamesThePod) {
   bool keep = false;
-  const std::string answer = http_answer("GET /hostname.html HTTP/1.1\r\nHost: x\r\n", "pod1", keep);
+  const std::string answer =
+      http_answer("GET /hostname.html HTTP/1.1\r\nHost: x\r\n", "pod1", keep);
   EXPECT_TRUE(keep);
   EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n"));
   EXPECT_THAT(answer, HasSubstr("Content-Length: 5\r\n"));

@@ -26,7 +26,8 @@ void read_ports(const json::value& container, PodSpec& spec) {
     const std::string protocol(jsonio::get_string(entry, {"protocol"}, "TCP"));
     const int64_t number = jsonio::get_int(entry, {"containerPort"});
     if (!parse_served_port(fmt::format("{}:{}", protocol, number), port)) continue;
-    if (std::find(spec.ports.begin(), spec.ports.end(), port) == spec.ports.end()) spec.ports.push_back(port);
+    if (std::find(spec.ports.begin(), spec.ports.end(), port) == spec.ports.end())
+      spec.ports.push_back(port);
     const int64_t host_port = jsonio::get_int(entry, {"hostPort"});
     if (host_port > 0) {
       std::string lower = protocol;
@@ -63,14 +64,16 @@ Result<uint64_t> parse_bandwidth(std::string_view text) {
                                                                             {"", 1}}};
   for (const auto& [suffix, factor] : kUnits) {
     if (!text.ends_with(suffix)) continue;
-    const auto number = parse_decimal(text.substr(0, text.size() - suffix.size()), 1'000'000'000'000'000 / factor);
+    const auto number =
+        parse_decimal(text.substr(0, text.size() - suffix.size()), 1'000'000'000'000'000 / factor);
     if (number && *number > 0) return *number * factor;
     break;
   }
-  return fail(Errc::kInvalid,
-              fmt::format("bandwidth \"{}\": must be a whole number with k, M, G, Ki, Mi, Gi or nothing "
-                          "behind it, from 1 to 1000000G",
-                          text));
+  return fail(
+      Errc::kInvalid,
+      fmt::format("bandwidth \"{}\": must be a whole number with k, M, G, Ki, Mi, Gi or nothing "
+                  "behind it, from 1 to 1000000G",
+                  text));
 }
 
 PodSpec read_pod_spec(const json::value& object) {
@@ -87,17 +90,18 @@ PodSpec read_pod_spec(const json::value& object) {
   spec.finished = phase == "Succeeded" || phase == "Failed";
   spec.host_network = jsonio::get_bool(object, {"spec", "hostNetwork"});
   spec.restart_policy = jsonio::get_string(object, {"spec", "restartPolicy"}, "Always");
-  spec.grace = std::chrono::seconds(jsonio::get_int(
-      object, {"metadata", "deletionGracePeriodSeconds"},
-      jsonio::get_int(object, {"spec", "terminationGracePeriodSeconds"}, 30)));
+  spec.grace = std::chrono::seconds(
+      jsonio::get_int(object, {"metadata", "deletionGracePeriodSeconds"},
+                      jsonio::get_int(object, {"spec", "terminationGracePeriodSeconds"}, 30)));
   spec.node_selector = labels_of(jsonio::get_object(object, {"spec", "nodeSelector"}));
-  for (const json::value& term :
-       jsonio::get_array(object, {"spec", "affinity", "podAffinity",
-                                  "requiredDuringSchedulingIgnoredDuringExecution"})) {
+  for (const json::value& term : jsonio::get_array(
+           object,
+           {"spec", "affinity", "podAffinity", "requiredDuringSchedulingIgnoredDuringExecution"})) {
     spec.affinity_terms.push_back(term);
   }
 
-  const model::Labels annotations = labels_of(jsonio::get_object(object, {"metadata", "annotations"}));
+  const model::Labels annotations =
+      labels_of(jsonio::get_object(object, {"metadata", "annotations"}));
   const json::array& containers = jsonio::get_array(object, {"spec", "containers"});
   for (const json::value& container : containers) {
     spec.containers.emplace_back(jsonio::get_string(container, {"name"}));
@@ -106,12 +110,13 @@ PodSpec read_pod_spec(const json::value& object) {
   }
   if (const auto exec = annotations.find(kExecAnnotation); exec != annotations.end()) {
     if (exec->second != "host") {
-      spec.problem = fmt::format("annotation {}: \"{}\": the only value is \"host\"", kExecAnnotation,
-                                 exec->second);
+      spec.problem = fmt::format("annotation {}: \"{}\": the only value is \"host\"",
+                                 kExecAnnotation, exec->second);
     }
     if (!containers.empty()) read_command(containers[0], spec);
     if (spec.problem.empty() && spec.command.empty()) {
-      spec.problem = fmt::format("annotation {}: the first container names no command", kExecAnnotation);
+      spec.problem =
+          fmt::format("annotation {}: the first container names no command", kExecAnnotation);
     }
   }
   for (const auto& [annotation, rate, burst] :

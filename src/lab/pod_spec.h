@@ -13,8 +13,8 @@
 
 namespace caracal::lab {
 
-// A pod with this annotation runs its first container's command and args as a process of the host, in
-// the pod's network namespace, in place of the built-in server.
+// A pod with this annotation runs its first container's command and args as a process of the host,
+// in the pod's network namespace, in place of the built-in server.
 inline constexpr const char* kExecAnnotation = "caracal.io/lab-exec";
 
 struct PodSpec {
@@ -22,23 +22,23 @@ struct PodSpec {
   std::string uid;
   std::string resource_version;
   model::Labels labels;
-  std::string node;            // spec.nodeName
-  std::string scheduler;       // spec.schedulerName
-  bool deleting = false;       // metadata.deletionTimestamp is set
-  bool finished = false;       // phase Succeeded or Failed
+  std::string node;       // spec.nodeName
+  std::string scheduler;  // spec.schedulerName
+  bool deleting = false;  // metadata.deletionTimestamp is set
+  bool finished = false;  // phase Succeeded or Failed
   bool host_network = false;
   std::string restart_policy = "Always";
   std::chrono::seconds grace{30};
-  std::vector<std::string> containers;  // names
-  std::vector<std::string> images;      // of the same containers
-  std::vector<ServedPort> ports;        // each once
-  std::vector<std::string> command;     // of the host; empty: the built-in server
-  std::vector<std::string> environment; // for the command, "NAME=value"
+  std::vector<std::string> containers;   // names
+  std::vector<std::string> images;       // of the same containers
+  std::vector<ServedPort> ports;         // each once
+  std::vector<std::string> command;      // of the host; empty: the built-in server
+  std::vector<std::string> environment;  // for the command, "NAME=value"
   model::Labels node_selector;
   std::vector<json::value> affinity_terms;  // spec.affinity.podAffinity.required...
-  json::array port_mappings;            // of hostPorts, as CNI's portMappings capability has them
-  std::string problem;                  // an annotation that cannot be used: why; the pod cannot start
-  json::object bandwidth;               // of kubernetes.io/{ingress,egress}-bandwidth, as the capability
+  json::array port_mappings;  // of hostPorts, as CNI's portMappings capability has them
+  std::string problem;        // an annotation that cannot be used: why; the pod cannot start
+  json::object bandwidth;     // of kubernetes.io/{ingress,egress}-bandwidth, as the capability
 };
 
 // REQUIRES: an object as the API server gives it.

@@ -11,20 +11,25 @@ namespace {
 
 json::array address_list(const std::vector<net::IpAddr>& addresses) {
   json::array out;
-  for (const net::IpAddr& address : addresses) out.push_back(json::object{{"ip", address.to_string()}});
+  for (const net::IpAddr& address : addresses)
+    out.push_back(json::object{{"ip", address.to_string()}});
   return out;
 }
 
-json::object make_condition(std::string_view type, bool on, std::string_view reason, const json::value& old_status,
-                            const std::string& now) {
+json::object make_condition(std::string_view type, bool on, std::string_view reason,
+                            const json::value& old_status, const std::string& now) {
   const std::string_view status = on ? "True" : "False";
   std::string since = now;
   for (const json::value& old : jsonio::get_array(old_status, {"conditions"})) {
-    if (jsonio::get_string(old, {"type"}) == type && jsonio::get_string(old, {"status"}) == status) {
+    if (jsonio::get_string(old, {"type"}) == type &&
+        jsonio::get_string(old, {"status"}) == status) {
       since = jsonio::get_string(old, {"lastTransitionTime"}, now);
     }
   }
-  json::object out{{"type", type}, {"status", status}, {"lastProbeTime", nullptr}, {"lastTransitionTime", since}};
+  json::object out{{"type", type},
+                   {"status", status},
+                   {"lastProbeTime", nullptr},
+                   {"lastTransitionTime", since}};
   if (!on && !reason.empty()) out["reason"] = reason;
   return out;
 }
@@ -37,7 +42,8 @@ json::object container_state(const PodCondition& condition) {
       if (!condition.message.empty()) waiting["message"] = condition.message;
       return {{"waiting", waiting}};
     }
-    case Phase::kRunning: return {{"running", json::object{{"startedAt", condition.start_time}}}};
+    case Phase::kRunning:
+      return {{"running", json::object{{"startedAt", condition.start_time}}}};
     case Phase::kRestarting: {
       json::object waiting{{"reason", "CrashLoopBackOff"}};
       if (!condition.message.empty()) waiting["message"] = condition.message;
@@ -45,19 +51,20 @@ json::object container_state(const PodCondition& condition) {
     }
     case Phase::kSucceeded:
     case Phase::kFailed:
-      return {{"terminated", json::object{{"exitCode", condition.exit_code},
-                                          {"reason", condition.exit_code == 0 ? "Completed" : "Error"},
-                                          {"startedAt", condition.start_time},
-                                          {"finishedAt", condition.finish_time},
-                                          {"containerID", "caracal-lab://" + condition.container_id}}}};
+      return {
+          {"terminated", json::object{{"exitCode", condition.exit_code},
+                                      {"reason", condition.exit_code == 0 ? "Completed" : "Error"},
+                                      {"startedAt", condition.start_time},
+                                      {"finishedAt", condition.finish_time},
+                                      {"containerID", "caracal-lab://" + condition.container_id}}}};
   }
   return {};
 }
 
 }  // namespace
 
-json::value make_pod_status(const PodSpec& pod, const PodCondition& condition, const json::value& old_status,
-                            const std::string& now) {
+json::value make_pod_status(const PodSpec& pod, const PodCondition& condition,
+                            const json::value& old_status, const std::string& now) {
   using Phase = PodCondition::Phase;
   json::object status;
   const bool running = condition.phase == Phase::kRunning;
@@ -67,11 +74,13 @@ json::value make_pod_status(const PodSpec& pod, const PodCondition& condition, c
                     : condition.phase == Phase::kFailed    ? "Failed"
                                                            : "Running";
   const std::string_view not_ready = done ? "PodCompleted" : "ContainersNotReady";
-  status["conditions"] = json::array{make_condition("Initialized", true, "", old_status, now),
-                                     make_condition("Ready", running, not_ready, old_status, now),
-                                     make_condition("ContainersReady", running, not_ready, old_status, now),
-                                     make_condition("PodScheduled", true, "", old_status, now)};
-  if (!condition.message.empty() && condition.phase == Phase::kFailed) status["message"] = condition.message;
+  status["conditions"] =
+      json::array{make_condition("Initialized", true, "", old_status, now),
+                  make_condition("Ready", running, not_ready, old_status, now),
+                  make_condition("ContainersReady", running, not_ready, old_status, now),
+                  make_condition("PodScheduled", true, "", old_status, now)};
+  if (!condition.message.empty() && condition.phase == Phase::kFailed)
+    status["message"] = condition.message;
   if (!condition.host_addresses.empty()) {
     status["hostIP"] = condition.host_addresses.front().to_string();
     status["hostIPs"] = address_list(condition.host_addresses);
@@ -93,7 +102,8 @@ json::value make_pod_status(const PodSpec& pod, const PodCondition& condition, c
                            {"restartCount", condition.restarts},
                            {"state", container_state(condition)},
                            {"lastState", json::object()}};
-    if (!condition.container_id.empty()) container["containerID"] = "caracal-lab://" + condition.container_id;
+    if (!condition.container_id.empty())
+      container["containerID"] = "caracal-lab://" + condition.container_id;
     containers.push_back(std::move(container));
   }
   status["containerStatuses"] = std::move(containers);
@@ -126,16 +136,19 @@ json::value make_event(std::string_view kind, const model::ObjectName& about, st
 }
 
 std::string now_rfc3339() {
-  const auto now = std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now());
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(now)));
+  const auto now =
+      std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now());
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
+                     fmt::gmtime(std::chrono::system_clock::to_time_t(now)));
 }
 
 std::string now_rfc3339_micro() {
   const auto now = std::chrono::system_clock::now();
   const auto micros =
-      std::chrono::duration_cast<std::chrono::microseconds>(now.time_since_epoch()).count() % 1'000'000;
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:06}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(now)),
-                     micros);
+      std::chrono::duration_cast<std::chrono::microseconds>(now.time_since_epoch()).count() %
+      1'000'000;
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:06}Z",
+                     fmt::gmtime(std::chrono::system_clock::to_time_t(now)), micros);
 }
 
 }  // namespace caracal::lab

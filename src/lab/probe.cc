@@ -48,13 +48,18 @@ socklen_t fill(sockaddr_storage& storage, const net::IpAddr& address, uint16_t p
 Observation from_errno(int error) {
   switch (error) {
     case ECONNREFUSED:
-    case ECONNRESET: return {Outcome::kRefused, {}, "connection refused"};
+    case ECONNRESET:
+      return {Outcome::kRefused, {}, "connection refused"};
     case EHOSTUNREACH:
-    case ENETUNREACH: return {Outcome::kUnreachable, {}, std::strerror(error)};
+    case ENETUNREACH:
+      return {Outcome::kUnreachable, {}, std::strerror(error)};
     case EPROTONOSUPPORT:
-    case ESOCKTNOSUPPORT: return {Outcome::kUnsupported, {}, std::strerror(error)};
-    case ETIMEDOUT: return {Outcome::kSilent, {}, ""};
-    default: return {Outcome::kFailed, {}, std::strerror(error)};
+    case ESOCKTNOSUPPORT:
+      return {Outcome::kUnsupported, {}, std::strerror(error)};
+    case ETIMEDOUT:
+      return {Outcome::kSilent, {}, ""};
+    default:
+      return {Outcome::kFailed, {}, std::strerror(error)};
   }
 }
 
@@ -74,7 +79,8 @@ struct Running {
 
 void send_datagram(Running& running) {
   constexpr std::string_view kText = "caracal probe\n";
-  if (::send(running.attempt.fd.get(), kText.data(), kText.size(), MSG_NOSIGNAL) < 0 && errno != EAGAIN) {
+  if (::send(running.attempt.fd.get(), kText.data(), kText.size(), MSG_NOSIGNAL) < 0 &&
+      errno != EAGAIN) {
     running.finish(from_errno(errno));
   }
 }
@@ -116,9 +122,10 @@ bool belongs(const Refusal& refusal, const Probe& probe, const Running& running)
 void apply_refusal(Running& running) {
   if (!running.refusal || !running.result || running.result->outcome == Outcome::kOpen) return;
   const Refusal& refusal = *running.refusal;
-  const bool port_unreachable = refusal.kind == Refusal::Kind::kIcmp &&
-                                ((refusal.sender.is_v4() && refusal.icmp_type == 3 && refusal.icmp_code == 3) ||
-                                 (refusal.sender.is_v6() && refusal.icmp_type == 1 && refusal.icmp_code == 4));
+  const bool port_unreachable =
+      refusal.kind == Refusal::Kind::kIcmp &&
+      ((refusal.sender.is_v4() && refusal.icmp_type == 3 && refusal.icmp_code == 3) ||
+       (refusal.sender.is_v6() && refusal.icmp_type == 1 && refusal.icmp_code == 4));
   running.result->outcome = refusal.kind == Refusal::Kind::kReset || port_unreachable
                                 ? Outcome::kRefused
                                 : Outcome::kUnreachable;
@@ -219,17 +226,20 @@ std::vector<Observation> run_probes(const std::vector<Probe>& probes, const Prob
       }
     }
     const auto until = now < resend ? resend : deadline;
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - now).count() + 1;
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(until - now).count() + 1;
     if (::poll(fds.data(), fds.size(), static_cast<int>(left)) < 0 && errno != EINTR) break;
     for (size_t k = 0; k < fds.size(); ++k) {
-      if (fds[k].revents != 0 && !running[which[k]].result) on_ready(probes[which[k]], running[which[k]]);
+      if (fds[k].revents != 0 && !running[which[k]].result)
+        on_ready(probes[which[k]], running[which[k]]);
     }
   }
 
   for (auto& [netns, capture] : captures) {
     for (const Refusal& refusal : capture.drain()) {
       for (size_t i = 0; i < probes.size(); ++i) {
-        if (probes[i].netns == netns && belongs(refusal, probes[i], running[i])) running[i].refusal = refusal;
+        if (probes[i].netns == netns && belongs(refusal, probes[i], running[i]))
+          running[i].refusal = refusal;
       }
     }
   }

@@ -1,7 +1,7 @@
 // Probes: what a packet meets on its way from a network namespace to an address and port.
 //
-// Sockets are opened inside the namespace and watched from outside, so any number of probes from any
-// number of namespaces run at the same time on one thread. Blocking until all have an outcome.
+// Sockets are opened inside the namespace and watched from outside, so any number of probes from
+// any number of namespaces run at the same time on one thread. Blocking until all have an outcome.
 #pragma once
 
 #include <chrono>
@@ -18,7 +18,7 @@
 namespace caracal::lab {
 
 struct Probe {
-  std::string netns;  // path of the namespace the packets start in
+  std::string netns;                  // path of the namespace the packets start in
   std::optional<net::IpAddr> source;  // an address to send from; otherwise the kernel chooses
   net::IpAddr destination;
   net::Protocol protocol = net::kTcp;  // TCP, UDP, or SCTP where the kernel has it
@@ -43,13 +43,14 @@ struct Observation {
 };
 
 struct ProbeOptions {
-  // Longer than the kernel's first retransmission of a SYN (1 s), so that one lost packet is not taken
-  // for a drop; UDP is sent twice.
+  // Longer than the kernel's first retransmission of a SYN (1 s), so that one lost packet is not
+  // taken for a drop; UDP is sent twice.
   std::chrono::milliseconds timeout{1'300};
 };
 
 // One observation for each probe, in their order.
-std::vector<Observation> run_probes(const std::vector<Probe>& probes, const ProbeOptions& options = {});
+std::vector<Observation> run_probes(const std::vector<Probe>& probes,
+                                    const ProbeOptions& options = {});
 
 // A socket inside the namespace with a connection under way (non-blocking). For UDP connected only.
 // error: errno of connect, 0 when it is under way.

@@ -38,7 +38,8 @@ std::vector<std::string> merged_environment(const std::vector<std::string>& adde
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view ours = *entry;
     const std::string_view name = ours.substr(0, ours.find('=') + 1);
-    if (std::none_of(added.begin(), added.end(), [&](const auto& a) { return a.starts_with(name); })) {
+    if (std::none_of(added.begin(), added.end(),
+                     [&](const auto& a) { return a.starts_with(name); })) {
       out.emplace_back(ours);
     }
   }
@@ -50,8 +51,8 @@ std::vector<std::string> merged_environment(const std::vector<std::string>& adde
 int enter_netns(const char* path) {
   const int ns = ::open(path, O_RDONLY | O_CLOEXEC);
   if (ns < 0 || ::setns(ns, CLONE_NEWNET) != 0) return errno;
-  // sysfs shows the network namespace it was mounted in; as ip-netns does, mount one that fits. Where
-  // that is not allowed the process lives with the other /sys.
+  // sysfs shows the network namespace it was mounted in; as ip-netns does, mount one that fits.
+  // Where that is not allowed the process lives with the other /sys.
   if (::unshare(CLONE_NEWNS) == 0 && ::mount("", "/", "none", MS_SLAVE | MS_REC, nullptr) == 0 &&
       ::umount2("/sys", MNT_DETACH) == 0) {
     ::mount("sysfs", "/sys", "sysfs", 0, nullptr);
@@ -72,7 +73,8 @@ struct ChildFds {
   int failure;
 };
 
-[[noreturn]] void exec_daemon(const Spawn& options, char* const* argv, char* const* env, ChildFds fds) {
+[[noreturn]] void exec_daemon(const Spawn& options, char* const* argv, char* const* env,
+                              ChildFds fds) {
   int error = 0;
   ::setsid();
   if (!options.netns.empty()) error = enter_netns(options.netns.c_str());
@@ -104,7 +106,8 @@ std::string read_line_until(int fd, Clock::time_point deadline, bool& timed_out)
   std::string text;
   timed_out = false;
   for (;;) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
     if (left <= 0) {
       timed_out = true;
       return text;
@@ -164,8 +167,8 @@ std::vector<Process> scan(Predicate wanted) {
   return out;
 }
 
-// A child of ours that has ended stays a zombie until somebody asks; if it is not our child this does
-// nothing.
+// A child of ours that has ended stays a zombie until somebody asks; if it is not our child this
+// does nothing.
 void reap(pid_t pid) { ::waitpid(pid, nullptr, WNOHANG); }
 
 }  // namespace
@@ -207,15 +210,17 @@ Result<Process> spawn(const Spawn& options) {
   const Process process{pid, started ? started->second : 0};
   if (options.wait_ready) {
     bool timed_out = false;
-    const std::string text = read_line_until(ready_read.get(), Clock::now() + *options.wait_ready, timed_out);
+    const std::string text =
+        read_line_until(ready_read.get(), Clock::now() + *options.wait_ready, timed_out);
     if (text != "ready\n") {
       [[maybe_unused]] const Status stopped = stop_process(process, std::chrono::milliseconds(0));
       if (timed_out) {
         return fail(Errc::kTimeout, options.argv.at(0) + " was not ready after " +
                                         std::to_string(options.wait_ready->count()) + " ms");
       }
-      return fail(Errc::kInternal, options.argv.at(0) + ": " +
-                                       (text.empty() ? "ended before it was ready" : std::string(trim(text))));
+      return fail(Errc::kInternal,
+                  options.argv.at(0) + ": " +
+                      (text.empty() ? "ended before it was ready" : std::string(trim(text))));
     }
   }
   return process;
@@ -236,13 +241,15 @@ Result<int> run_interactive(const std::vector<std::string>& argv, const std::str
       error = errno;
     }
     const char* reason = ::strerror(error);
-    for (const char* part : {"caracal: cannot run ", static_cast<const char*>(args[0]), ": ", reason, "\n"}) {
+    for (const char* part :
+         {"caracal: cannot run ", static_cast<const char*>(args[0]), ": ", reason, "\n"}) {
       [[maybe_unused]] const ssize_t ignored = ::write(2, part, ::strlen(part));
     }
     ::_exit(error == ENOENT ? 127 : 126);
   }
   // The terminal's signals go to the command; we wait for it whatever happens.
-  struct sigaction ignore {}, old_int {}, old_quit {};
+  struct sigaction ignore {
+  }, old_int{}, old_quit{};
   ignore.sa_handler = SIG_IGN;
   ::sigaction(SIGINT, &ignore, &old_int);
   ::sigaction(SIGQUIT, &ignore, &old_quit);
@@ -301,11 +308,13 @@ Status stop_process(const Process& process, std::chrono::milliseconds grace) {
 
 void stop_processes(const std::vector<Process>& processes, std::chrono::milliseconds grace) {
   for (const Process& process : processes) {
-    if (grace.count() > 0) [[maybe_unused]] const Status s = send_signal(process, SIGTERM);
+    if (grace.count() > 0) [[maybe_unused]]
+      const Status s = send_signal(process, SIGTERM);
   }
   const auto deadline = Clock::now() + grace;
   for (const Process& process : processes) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
     const UniqueFd fd = open_pidfd(process);
     if (fd && left.count() > 0) {
       pollfd p{fd.get(), POLLIN, 0};
@@ -342,7 +351,8 @@ std::vector<Process> find_by_netns(const std::vector<std::string>& netns_paths) 
 }
 
 Status write_record(const std::string& path, const Process& process) {
-  return write_file_atomic(path, std::to_string(process.pid) + " " + std::to_string(process.start_time) + "\n");
+  return write_file_atomic(
+      path, std::to_string(process.pid) + " " + std::to_string(process.start_time) + "\n");
 }
 
 std::optional<Process> read_record(const std::string& path) {

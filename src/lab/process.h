@@ -1,6 +1,7 @@
-// Processes of a lab: long-lived children that outlive the program which started them, found again by a
-// record (pid and start time, so that a reused pid is never taken for ours) or by what marks them:
-// the environment variable CARACAL_LAB_PROCESS, or standing in one of the lab's network namespaces.
+// Processes of a lab: long-lived children that outlive the program which started them, found again
+// by a record (pid and start time, so that a reused pid is never taken for ours) or by what marks
+// them: the environment variable CARACAL_LAB_PROCESS, or standing in one of the lab's network
+// namespaces.
 #pragma once
 
 #include <sys/types.h>
@@ -24,21 +25,22 @@ struct Process {
 };
 
 struct Spawn {
-  std::vector<std::string> argv;                // argv[0] with a slash, or looked up in PATH
-  std::vector<std::string> environment;         // "NAME=value", added to ours
-  std::string netns;                            // path; empty: ours
-  std::string directory;                        // working folder; empty: "/"
-  std::string log;                              // standard output and error are appended; empty: /dev/null
-  // With a value, file descriptor 3 of the child is a pipe: it writes "ready\n" when it serves, or a text
-  // that says why it cannot, and spawn() waits that long for it.
+  std::vector<std::string> argv;         // argv[0] with a slash, or looked up in PATH
+  std::vector<std::string> environment;  // "NAME=value", added to ours
+  std::string netns;                     // path; empty: ours
+  std::string directory;                 // working folder; empty: "/"
+  std::string log;                       // standard output and error are appended; empty: /dev/null
+  // With a value, file descriptor 3 of the child is a pipe: it writes "ready\n" when it serves, or
+  // a text that says why it cannot, and spawn() waits that long for it.
   std::optional<std::chrono::milliseconds> wait_ready;
 };
 
-// Starts a process in a session of its own. In another network namespace it gets a /sys that shows that
-// namespace. Errors: kNotFound, kTimeout, or the text the child gave.
+// Starts a process in a session of its own. In another network namespace it gets a /sys that shows
+// that namespace. Errors: kNotFound, kTimeout, or the text the child gave.
 Result<Process> spawn(const Spawn& options);
 
-// Runs a command in a network namespace on our terminal and waits. Its exit status, 128 + n for signal n.
+// Runs a command in a network namespace on our terminal and waits. Its exit status, 128 + n for
+// signal n.
 Result<int> run_interactive(const std::vector<std::string>& argv, const std::string& netns,
                             const std::vector<std::string>& environment);
 

@@ -19,7 +19,8 @@ Result<std::string> find_program(const std::string& folder, const char* name) {
     const std::string candidate = fmt::format("{}/{}", entry, name);
     if (!entry.empty() && ::access(candidate.c_str(), X_OK) == 0) return candidate;
   }
-  return fail(Errc::kNotFound, fmt::format("program {} is neither in {} nor in PATH", name, folder));
+  return fail(Errc::kNotFound,
+              fmt::format("program {} is neither in {} nor in PATH", name, folder));
 }
 
 }  // namespace

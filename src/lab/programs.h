@@ -1,4 +1,5 @@
-// Where the programs are that a lab starts: beside this one (a build or an installed folder), else in PATH.
+// Where the programs are that a lab starts: beside this one (a build or an installed folder), else
+// in PATH.
 #pragma once
 
 #include <string>

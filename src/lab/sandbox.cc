@@ -46,7 +46,8 @@ Status remove_netns(const std::string& name) {
 
 json::value to_json(const Sandbox& sandbox) {
   json::array addresses;
-  for (const net::IpAddr& address : sandbox.addresses) addresses.emplace_back(json::string(address.to_string()));
+  for (const net::IpAddr& address : sandbox.addresses)
+    addresses.emplace_back(json::string(address.to_string()));
   return {{"namespace", sandbox.pod.ns},
           {"name", sandbox.pod.name},
           {"uid", sandbox.uid},
@@ -66,7 +67,8 @@ json::value to_json(const Sandbox& sandbox) {
 Result<Sandbox> parse_sandbox(std::string_view text) {
   CARACAL_ASSIGN(const json::value value, jsonio::parse(text));
   Sandbox sandbox;
-  sandbox.pod = {std::string(jsonio::get_string(value, {"namespace"})), std::string(jsonio::get_string(value, {"name"}))};
+  sandbox.pod = {std::string(jsonio::get_string(value, {"namespace"})),
+                 std::string(jsonio::get_string(value, {"name"}))};
   sandbox.uid = jsonio::get_string(value, {"uid"});
   sandbox.node = jsonio::get_string(value, {"node"});
   sandbox.container_id = jsonio::get_string(value, {"containerID"});
@@ -96,7 +98,8 @@ Result<std::vector<net::IpAddr>> addresses_of_result(const json::value& result) 
     const std::string_view text = jsonio::get_string(ip, {"address"});
     const auto address = net::IpAddr::parse(text.substr(0, text.find('/')));
     if (!address) {
-      return fail(Errc::kInvalid, fmt::format("CNI result: ips: \"{}\" is not an address prefix", text));
+      return fail(Errc::kInvalid,
+                  fmt::format("CNI result: ips: \"{}\" is not an address prefix", text));
     }
     out.push_back(*address);
   }
@@ -114,7 +117,8 @@ json::value make_conflist(const Paths& paths, std::string_view node) {
     for (const std::string& folder : cni_path(paths)) {
       if (::access((folder + "/" + type).c_str(), X_OK) != 0) continue;
       const char* capability = std::string_view(type) == "portmap" ? "portMappings" : "bandwidth";
-      plugins.push_back(json::object{{"type", type}, {"capabilities", json::object{{capability, true}}}});
+      plugins.push_back(
+          json::object{{"type", type}, {"capabilities", json::object{{capability, true}}}});
       break;
     }
   }
@@ -144,7 +148,8 @@ Result<Process> SandboxRuntime::start_process(const Sandbox& sandbox, const PodS
     child.wait_ready = kPodStart;
   } else {
     child.argv = pod.command;
-    child.environment.insert(child.environment.end(), pod.environment.begin(), pod.environment.end());
+    child.environment.insert(child.environment.end(), pod.environment.begin(),
+                             pod.environment.end());
   }
   return spawn(child);
 }
@@ -181,7 +186,8 @@ Result<Sandbox> SandboxRuntime::start(const PodSpec& pod) const {
     auto result = cni.add(attachment_of(sandbox));
     if (!result) {
       undo();
-      return fail(result.error().code == 11 ? Errc::kUnavailable : Errc::kInternal, result.error().message());
+      return fail(result.error().code == 11 ? Errc::kUnavailable : Errc::kInternal,
+                  result.error().message());
     }
     sandbox.cni_result = std::move(*result);
     auto addresses = addresses_of_result(sandbox.cni_result);
@@ -236,7 +242,8 @@ std::vector<Sandbox> SandboxRuntime::load_records() const {
     if (sandbox) {
       out.push_back(std::move(*sandbox));
     } else {
-      log::warn("record of a pod cannot be read", {{"file", entry.path().string()}, {"error", sandbox.error().message}});
+      log::warn("record of a pod cannot be read",
+                {{"file", entry.path().string()}, {"error", sandbox.error().message}});
     }
   }
   return out;

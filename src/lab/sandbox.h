@@ -1,7 +1,7 @@
-// Sandbox: a pod as it runs on the lab's machine: a network namespace, attached through the node's CNI
-// conflist, and a process in it. Each has a record file, so that a supervisor started again adopts what
-// runs, and `lab down` finds what is left. Blocking; called by the supervisor's workers, one at a time
-// for each pod.
+// Sandbox: a pod as it runs on the lab's machine: a network namespace, attached through the node's
+// CNI conflist, and a process in it. Each has a record file, so that a supervisor started again
+// adopts what runs, and `lab down` finds what is left. Blocking; called by the supervisor's
+// workers, one at a time for each pod.
 #pragma once
 
 #include <chrono>
@@ -21,7 +21,7 @@ struct Sandbox {
   std::string uid;
   std::string node;
   std::string container_id;
-  std::string netns;       // name; of a pod with hostNetwork, the node's
+  std::string netns;  // name; of a pod with hostNetwork, the node's
   bool host_network = false;
   json::object capabilities;  // what ADD was given; DEL gets the same
   json::value cni_result;
@@ -42,7 +42,8 @@ class SandboxRuntime {
   // `pod_program`: path of caracal-lab-pod.
   SandboxRuntime(Plan plan, Paths paths, std::string pod_program);
 
-  // Namespace, CNI ADD, process, record. On failure nothing is left; the message is fit for an event.
+  // Namespace, CNI ADD, process, record. On failure nothing is left; the message is fit for an
+  // event.
   Result<Sandbox> start(const PodSpec& pod) const;
   // The process anew in the sandbox that is there.
   Status restart_process(Sandbox& sandbox, const PodSpec& pod) const;
@@ -55,7 +56,9 @@ class SandboxRuntime {
 
  private:
   Result<Process> start_process(const Sandbox& sandbox, const PodSpec& pod) const;
-  std::string record_path(const std::string& uid) const { return paths_.pods() + "/" + uid + ".json"; }
+  std::string record_path(const std::string& uid) const {
+    return paths_.pods() + "/" + uid + ".json";
+  }
   Status write_sandbox(const Sandbox& sandbox) const;
 
   Plan plan_;

@@ -14,17 +14,19 @@ bool matches(const json::value* selector, const model::Labels& labels) {
   for (const auto& member : jsonio::get_object(*selector, {"matchLabels"})) {
     const auto label = labels.find(std::string_view(member.key().data(), member.key().size()));
     const json::string* wanted = member.value().if_string();
-    if (wanted == nullptr || label == labels.end() || label->second != std::string_view(*wanted)) return false;
+    if (wanted == nullptr || label == labels.end() || label->second != std::string_view(*wanted))
+      return false;
   }
   for (const json::value& expression : jsonio::get_array(*selector, {"matchExpressions"})) {
     const auto label = labels.find(jsonio::get_string(expression, {"key"}));
     const std::string_view op = jsonio::get_string(expression, {"operator"});
     const bool there = label != labels.end();
     const json::array& values = jsonio::get_array(expression, {"values"});
-    const bool in = there && std::any_of(values.begin(), values.end(), [&](const json::value& value) {
-                      const json::string* text = value.if_string();
-                      return text != nullptr && std::string_view(*text) == label->second;
-                    });
+    const bool in =
+        there && std::any_of(values.begin(), values.end(), [&](const json::value& value) {
+          const json::string* text = value.if_string();
+          return text != nullptr && std::string_view(*text) == label->second;
+        });
     if ((op == "In" && !in) || (op == "NotIn" && in) || (op == "Exists" && !there) ||
         (op == "DoesNotExist" && there)) {
       return false;
@@ -40,14 +42,17 @@ bool selector_fits(const PodSpec& pod, const SchedulableNode& node) {
   });
 }
 
-bool affinity_fits(const PodSpec& pod, const SchedulableNode& node, const std::vector<PlacedPod>& placed) {
-  return std::all_of(pod.affinity_terms.begin(), pod.affinity_terms.end(), [&](const json::value& term) {
-    if (jsonio::get_string(term, {"topologyKey"}) != "kubernetes.io/hostname") return false;
-    return std::any_of(placed.begin(), placed.end(), [&](const PlacedPod& other) {
-      return other.node == node.name && other.name.ns == pod.name.ns && other.name != pod.name &&
-             matches(jsonio::get(term, {"labelSelector"}), other.labels);
-    });
-  });
+bool affinity_fits(const PodSpec& pod, const SchedulableNode& node,
+                   const std::vector<PlacedPod>& placed) {
+  return std::all_of(
+      pod.affinity_terms.begin(), pod.affinity_terms.end(), [&](const json::value& term) {
+        if (jsonio::get_string(term, {"topologyKey"}) != "kubernetes.io/hostname") return false;
+        return std::any_of(placed.begin(), placed.end(), [&](const PlacedPod& other) {
+          return other.node == node.name && other.name.ns == pod.name.ns &&
+                 other.name != pod.name &&
+                 matches(jsonio::get(term, {"labelSelector"}), other.labels);
+        });
+      });
 }
 
 }  // namespace
@@ -77,7 +82,8 @@ Result<std::string> choose_node(const PodSpec& pod, const std::vector<Schedulabl
   }
   if (best != nullptr) return best->name;
   std::string why;
-  for (const auto& [reason, count] : reasons) why += fmt::format("{}{} {}", why.empty() ? "" : ", ", count, reason);
+  for (const auto& [reason, count] : reasons)
+    why += fmt::format("{}{} {}", why.empty() ? "" : ", ", count, reason);
   return fail(Errc::kUnavailable, fmt::format("0/{} nodes are available: {}.", nodes.size(), why));
 }
 

@@ -23,8 +23,8 @@ struct PlacedPod {
 };
 
 // The node with the fewest pods among those that fit (nodeSelector; required podAffinity within the
-// pod's own namespace, topologyKey kubernetes.io/hostname), the first by name among equals. The error
-// (kUnavailable) says how many nodes failed for which reason, as kube-scheduler's event does.
+// pod's own namespace, topologyKey kubernetes.io/hostname), the first by name among equals. The
+// error (kUnavailable) says how many nodes failed for which reason, as kube-scheduler's event does.
 Result<std::string> choose_node(const PodSpec& pod, const std::vector<SchedulableNode>& nodes,
                                 const std::vector<PlacedPod>& placed);
 

@@ -63,7 +63,8 @@ Status run_supervisor(const SupervisorOptions& options) {
   pods.start();
   if (options.ready_fd >= 0) {
     constexpr std::string_view kReady = "ready\n";
-    [[maybe_unused]] const ssize_t ignored = ::write(options.ready_fd, kReady.data(), kReady.size());
+    [[maybe_unused]] const ssize_t ignored =
+        ::write(options.ready_fd, kReady.data(), kReady.size());
     ::close(options.ready_fd);
   }
   log::info("supervisor runs", {{"lab", options.plan.topology.name}});

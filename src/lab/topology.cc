@@ -12,8 +12,8 @@ namespace {
 
 constexpr int kMaxNodes = 200;  // node N is host number N + 10 of the fabric's /24
 
-const std::vector<std::string_view> kTopologyFields = {"name",  "families", "podNetworks",
-                                                       "nodes", "outside"};
+const std::vector<std::string_view> kTopologyFields = {"name", "families", "podNetworks", "nodes",
+                                                       "outside"};
 const std::vector<std::string_view> kNodeFields = {"name", "labels", "podCIDRs"};
 
 bool is_label(std::string_view text) {
@@ -153,10 +153,11 @@ Result<Topology> parse_document(const json::value& document) {
 Result<net::Cidr> node_share(const net::Cidr& network, int number) {
   const int bits = network.family() == net::Family::kIPv4 ? 24 : 64;
   if (network.bits() > bits - 8) {
-    return fail(Errc::kInvalid,
-                fmt::format("podNetworks: {} is too small for a /{} for each node; it must be a /{} "
-                            "or larger",
-                            network.to_string(), bits, bits - 8));
+    return fail(
+        Errc::kInvalid,
+        fmt::format("podNetworks: {} is too small for a /{} for each node; it must be a /{} "
+                    "or larger",
+                    network.to_string(), bits, bits - 8));
   }
   std::array<uint8_t, 16> bytes{};
   std::copy_n(network.address().data(), network.address().size(), bytes.begin());
@@ -182,7 +183,8 @@ json::value to_json(const Topology& topology) {
   for (const NodeSpec& node : topology.nodes) {
     json::object labels;
     for (const auto& [key, value] : node.labels) labels[key] = value;
-    nodes.push_back({{"name", node.name}, {"labels", labels}, {"podCIDRs", to_array(node.pod_cidrs)}});
+    nodes.push_back(
+        {{"name", node.name}, {"labels", labels}, {"podCIDRs", to_array(node.pod_cidrs)}});
   }
   json::array families;
   for (const net::Family family : topology.families) families.emplace_back(net::to_string(family));
@@ -214,7 +216,8 @@ Result<Topology> parse_topology(std::string_view yaml, std::string_view source) 
     return fail(Errc::kInvalid, fmt::format("{}: holds {} documents; a topology is one", source,
                                             documents->size()));
   }
-  auto topology = parse_document(documents->empty() ? json::value(json::object()) : documents->front());
+  auto topology =
+      parse_document(documents->empty() ? json::value(json::object()) : documents->front());
   if (!topology) return fail(topology.error().within(source));
   return topology;
 }
@@ -244,19 +247,21 @@ Status complete(Topology& topology) {
   }
   for (const net::Family family : net::kFamilies) {
     const auto of_family = [family](const auto& cidr) { return cidr.family() == family; };
-    const auto count = std::count_if(topology.pod_networks.begin(), topology.pod_networks.end(), of_family);
+    const auto count =
+        std::count_if(topology.pod_networks.begin(), topology.pod_networks.end(), of_family);
     if (count > 1) {
-      return fail(Errc::kInvalid,
-                  fmt::format("podNetworks: {} of family {}; at most one", count, to_string(family)));
+      return fail(Errc::kInvalid, fmt::format("podNetworks: {} of family {}; at most one", count,
+                                              to_string(family)));
     }
     if (count == 0) {
-      topology.pod_networks.push_back(
-          *net::Cidr::parse(family == net::Family::kIPv4 ? "192.168.0.0/16" : "fd00:ca2a:ca1::/48"));
+      topology.pod_networks.push_back(*net::Cidr::parse(
+          family == net::Family::kIPv4 ? "192.168.0.0/16" : "fd00:ca2a:ca1::/48"));
     }
   }
   if (topology.outside.empty()) {
     // One address inside what examples/allow-cidr-except.yaml lets in, one inside its exception.
-    for (const char* text : {"198.51.100.10", "198.51.100.70", "2001:db8:100::10", "2001:db8:100:bad::10"}) {
+    for (const char* text :
+         {"198.51.100.10", "198.51.100.70", "2001:db8:100::10", "2001:db8:100:bad::10"}) {
       topology.outside.push_back(*net::IpAddr::parse(text));
     }
   }
@@ -276,7 +281,8 @@ Status complete(Topology& topology) {
                                  node.name));
     }
     if (node.name == "fabric" || node.name == "outside") {
-      return invalid(field + ".name", fmt::format("\"{}\" is the name of another part of the lab", node.name));
+      return invalid(field + ".name",
+                     fmt::format("\"{}\" is the name of another part of the lab", node.name));
     }
     if (!names.insert(node.name).second) {
       return invalid(field + ".name", fmt::format("\"{}\" is there twice", node.name));
@@ -290,18 +296,21 @@ Status complete(Topology& topology) {
                        fmt::format("{} of family {}; at most one", count, to_string(family)));
       }
       if (count == 1) continue;
-      const auto network = std::find_if(topology.pod_networks.begin(), topology.pod_networks.end(), mine);
+      const auto network =
+          std::find_if(topology.pod_networks.begin(), topology.pod_networks.end(), mine);
       CARACAL_ASSIGN(const net::Cidr share, node_share(*network, static_cast<int>(i) + 1));
       node.pod_cidrs.push_back(share);
     }
-    std::stable_sort(node.pod_cidrs.begin(), node.pod_cidrs.end(), [&](const auto& a, const auto& b) {
-      return a.family() != b.family() && a.family() == topology.families.front();
-    });
+    std::stable_sort(node.pod_cidrs.begin(), node.pod_cidrs.end(),
+                     [&](const auto& a, const auto& b) {
+                       return a.family() != b.family() && a.family() == topology.families.front();
+                     });
     for (const net::Cidr& cidr : node.pod_cidrs) {
       for (const auto& [other, theirs] : taken) {
         if (overlap(cidr, theirs)) {
-          return invalid(field + ".podCIDRs", fmt::format("{} overlaps {} of node {}", cidr.to_string(),
-                                                          theirs.to_string(), other));
+          return invalid(field + ".podCIDRs",
+                         fmt::format("{} overlaps {} of node {}", cidr.to_string(),
+                                     theirs.to_string(), other));
         }
       }
       taken.emplace_back(node.name, cidr);

@@ -9,7 +9,8 @@
 //     labels: {zone: a}
 //   - name: node2
 //     podCIDRs: [192.168.77.0/24]                       # instead of its share of podNetworks
-//   outside: [198.51.100.10, 198.51.100.70]             # addresses of the client outside the cluster
+//   outside: [198.51.100.10, 198.51.100.70]             # addresses of the client outside the
+//   cluster
 //
 // Every field may be left out.
 #pragma once
@@ -56,10 +57,11 @@ Result<Topology> parse_topology(std::string_view yaml, std::string_view source);
 json::value to_json(const Topology& topology);
 
 // Nodes node1..nodeN, everything else as by default. REQUIRES: count >= 1.
-Result<Topology> default_topology(std::string_view name, int count, std::vector<net::Family> families);
+Result<Topology> default_topology(std::string_view name, int count,
+                                  std::vector<net::Family> families);
 
-// Fills in what was left out (nodes, podCIDRs, outside addresses), drops the addresses of families the
-// lab has not, and checks the whole: unique names, prefixes that do not overlap.
+// Fills in what was left out (nodes, podCIDRs, outside addresses), drops the addresses of families
+// the lab has not, and checks the whole: unique names, prefixes that do not overlap.
 Status complete(Topology& topology);
 
 }  // namespace caracal::lab

@@ -49,18 +49,22 @@ nodes:
 TEST(ParseTopology, ErrorsNameFileFieldValueAndWhatIsValid) {
   EXPECT_THAT(error_of("nods: []"), HasSubstr("t.yaml: nods: unknown field; known are name"));
   EXPECT_THAT(error_of("name: My-Lab"), HasSubstr("lab name \"My-Lab\": must be 1 to 8"));
-  EXPECT_THAT(error_of("families: [IPv5]"), HasSubstr("families[0]: \"IPv5\" is none of IPv4, IPv6"));
+  EXPECT_THAT(error_of("families: [IPv5]"),
+              HasSubstr("families[0]: \"IPv5\" is none of IPv4, IPv6"));
   EXPECT_THAT(error_of("nodes: 3"), HasSubstr("nodes: 3 is not a list"));
-  EXPECT_THAT(error_of("nodes: [{name: a}, {name: a}]"), HasSubstr("nodes[1].name: \"a\" is there twice"));
+  EXPECT_THAT(error_of("nodes: [{name: a}, {name: a}]"),
+              HasSubstr("nodes[1].name: \"a\" is there twice"));
   EXPECT_THAT(error_of("nodes: [{name: Node}]"), HasSubstr("nodes[0].name: \"Node\": must be"));
   EXPECT_THAT(error_of("nodes: [{name: fabric}]"), HasSubstr("another part of the lab"));
-  EXPECT_THAT(error_of("nodes: [{labels: {n: 1}}]"), HasSubstr("nodes[0].labels.n: 1 is not a text"));
+  EXPECT_THAT(error_of("nodes: [{labels: {n: 1}}]"),
+              HasSubstr("nodes[0].labels.n: 1 is not a text"));
   EXPECT_THAT(error_of("nodes: [{podCIDRs: [10.0.0/24]}]"),
               HasSubstr("nodes[0].podCIDRs[0]: \"10.0.0/24\" is not an address prefix; valid are"));
   EXPECT_THAT(error_of("nodes: [{podCIDRs: [10.0.0.0/24]}, {podCIDRs: [10.0.0.0/25]}]"),
               HasSubstr("10.0.0.0/25 overlaps 10.0.0.0/24 of node node1"));
   EXPECT_THAT(error_of("podNetworks: [10.0.0.0/24]"), HasSubstr("it must be a /16 or larger"));
-  EXPECT_THAT(error_of("outside: [host]"), HasSubstr("outside[0]: \"host\" is not an IPv4 or IPv6"));
+  EXPECT_THAT(error_of("outside: [host]"),
+              HasSubstr("outside[0]: \"host\" is not an IPv4 or IPv6"));
   EXPECT_THAT(error_of("a: [\n"), HasSubstr("t.yaml: invalid YAML at line"));
   EXPECT_THAT(error_of("name: a\n---\nname: b\n"), HasSubstr("holds 2 documents"));
 }
@@ -79,7 +83,8 @@ TEST(Plan, RoundTripsThroughItsFile) {
 }
 
 TEST(Plan, FabricAvoidsWhatTheHostHas) {
-  const std::vector<net::Cidr> taken = {*net::Cidr::parse("0.0.0.0/0"), *net::Cidr::parse("172.31.255.9/32"),
+  const std::vector<net::Cidr> taken = {*net::Cidr::parse("0.0.0.0/0"),
+                                        *net::Cidr::parse("172.31.255.9/32"),
                                         *net::Cidr::parse("172.31.254.0/23")};
   const auto fabric = choose_fabric({net::Family::kIPv4}, taken);
   ASSERT_TRUE(fabric);

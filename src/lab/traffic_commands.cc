@@ -47,10 +47,13 @@ Result<int> probe(const ProbeCommand& options) {
   CARACAL_ASSIGN(const EndRef to_ref, parse_end(options.to, options.ns));
   CARACAL_ASSIGN(const ResolvedEnd from, view.resolve(from_ref));
   CARACAL_ASSIGN(const ResolvedEnd to, view.resolve(to_ref));
-  if (from.netns.empty()) return fail(Errc::kInvalid, options.from + ": an address is no place to send packets from");
+  if (from.netns.empty())
+    return fail(Errc::kInvalid, options.from + ": an address is no place to send packets from");
   const std::vector<Probe> probes = make_probes(from, to, port.protocol, *port.port);
-  if (probes.empty()) return fail(Errc::kInvalid, "source and destination have no address family in common");
-  const std::vector<Observation> observed = run_probes(probes, {.timeout = std::chrono::milliseconds(options.timeout)});
+  if (probes.empty())
+    return fail(Errc::kInvalid, "source and destination have no address family in common");
+  const std::vector<Observation> observed =
+      run_probes(probes, {.timeout = std::chrono::milliseconds(options.timeout)});
   cli::Table table;
   table.header = {"FROM", "TO", "ADDRESS", "PORT", "OUTCOME", "TIME", "DETAIL"};
   json::array list;
@@ -58,11 +61,18 @@ Result<int> probe(const ProbeCommand& options) {
   for (size_t i = 0; i < probes.size(); ++i) {
     const Observation& o = observed[i];
     open = open && o.outcome == Outcome::kOpen;
-    table.rows.push_back({from.label, to.label, probes[i].destination.to_string(), options.port, std::string(to_string(o.outcome)),
-                          fmt::format("{:.2f} ms", static_cast<double>(o.time.count()) / 1000), o.detail});
-    list.push_back(json::object{{"from", from.label}, {"to", to.label}, {"address", probes[i].destination.to_string()},
-                                {"protocol", port.protocol.to_string()}, {"port", *port.port},
-                                {"outcome", to_string(o.outcome)}, {"microseconds", o.time.count()}, {"detail", o.detail}});
+    table.rows.push_back({from.label, to.label, probes[i].destination.to_string(), options.port,
+                          std::string(to_string(o.outcome)),
+                          fmt::format("{:.2f} ms", static_cast<double>(o.time.count()) / 1000),
+                          o.detail});
+    list.push_back(json::object{{"from", from.label},
+                                {"to", to.label},
+                                {"address", probes[i].destination.to_string()},
+                                {"protocol", port.protocol.to_string()},
+                                {"port", *port.port},
+                                {"outcome", to_string(o.outcome)},
+                                {"microseconds", o.time.count()},
+                                {"detail", o.detail}});
   }
   const cli::Format format = *cli::parse_format(options.format);
   fmt::print("{}", format == cli::Format::kTable ? table.to_string() : cli::render(list, format));
@@ -81,22 +91,27 @@ Result<int> matrix(const MatrixCommand& options) {
   const LabView view(present.lab.plan, present.world);
   const std::vector<ResolvedEnd> pods = view.pods(options.ns);
   if (pods.empty()) {
-    return fail(Errc::kNotFound, options.ns.empty() ? "no pod has an address yet" : "no pod of namespace " + options.ns + " has an address");
+    return fail(Errc::kNotFound, options.ns.empty()
+                                     ? "no pod has an address yet"
+                                     : "no pod of namespace " + options.ns + " has an address");
   }
   std::vector<ResolvedEnd> sources = pods;
   if (options.nodes) {
     for (const NodeSpec& node : present.lab.plan.topology.nodes) {
-      CARACAL_ASSIGN(ResolvedEnd end, view.resolve({.kind = EndRef::Kind::kNode, .node = node.name}));
+      CARACAL_ASSIGN(ResolvedEnd end,
+                     view.resolve({.kind = EndRef::Kind::kNode, .node = node.name}));
       sources.push_back(std::move(end));
     }
     for (const net::IpAddr& address : present.lab.plan.topology.outside) {
-      CARACAL_ASSIGN(ResolvedEnd end, view.resolve({.kind = EndRef::Kind::kOutside, .address = address}));
+      CARACAL_ASSIGN(ResolvedEnd end,
+                     view.resolve({.kind = EndRef::Kind::kOutside, .address = address}));
       sources.push_back(std::move(end));
     }
   }
   const Matrix result = measure_matrix(present.world, sources, pods, port.protocol, *port.port);
   const cli::Format format = *cli::parse_format(options.format);
-  fmt::print("{}", format == cli::Format::kTable ? matrix_text(result, cli::terminal_style()) : cli::render(to_json(result), format));
+  fmt::print("{}", format == cli::Format::kTable ? matrix_text(result, cli::terminal_style())
+                                                 : cli::render(to_json(result), format));
   return result.disagreements() == 0 ? 0 : 1;
 }
 
@@ -158,7 +173,9 @@ std::string check_port(const std::string& text) {
 }
 
 void add_format(CLI::App& command, std::string& format) {
-  command.add_option("-o,--output", format, "table, json or yaml")->check(CLI::IsMember({"table", "json", "yaml"}))->capture_default_str();
+  command.add_option("-o,--output", format, "table, json or yaml")
+      ->check(CLI::IsMember({"table", "json", "yaml"}))
+      ->capture_default_str();
 }
 
 }  // namespace
@@ -166,42 +183,67 @@ void add_format(CLI::App& command, std::string& format) {
 void add_traffic_commands(CLI::App& group, cli::Action& chosen) {
   {
     auto options = std::make_shared<ProbeCommand>();
-    CLI::App* command = cli::add_command(group, chosen, "probe", "send one connection attempt and say what it meets: open, silent, refused, unreachable",
-                                         "  caracal lab probe prod/pod1 dev/pod1 80\n"
-                                         "  caracal lab probe node/node2 dev/pod1 UDP/7\n"
-                                         "  caracal lab probe outside:198.51.100.10 dev/pod1 443 -o json\n"
-                                         "Exit status: 0 open, 1 otherwise.",
-                                         [options] { return probe(*options); });
+    CLI::App* command = cli::add_command(
+        group, chosen, "probe",
+        "send one connection attempt and say what it meets: open, silent, refused, unreachable",
+        "  caracal lab probe prod/pod1 dev/pod1 80\n"
+        "  caracal lab probe node/node2 dev/pod1 UDP/7\n"
+        "  caracal lab probe outside:198.51.100.10 dev/pod1 443 -o json\n"
+        "Exit status: 0 open, 1 otherwise.",
+        [options] { return probe(*options); });
     add_name_option(*command, options->name);
-    command->add_option("from", options->from, "NAMESPACE/POD, POD, node/NAME, node-of:POD, other-node:POD or outside:ADDRESS")->required()->type_name("SRC");
+    command
+        ->add_option(
+            "from", options->from,
+            "NAMESPACE/POD, POD, node/NAME, node-of:POD, other-node:POD or outside:ADDRESS")
+        ->required()
+        ->type_name("SRC");
     command->add_option("to", options->to, "the same, or an address")->required()->type_name("DST");
-    command->add_option("port", options->port, "80, UDP/53")->required()->type_name("[PROTO/]PORT")->check(check_port);
-    command->add_option("-n,--namespace", options->ns, "namespace of pods named without one")->capture_default_str()->type_name("NAME");
-    command->add_option("--timeout", options->timeout, "how long to wait for an answer, in ms")->check(CLI::Range(10, 60000))->capture_default_str();
+    command->add_option("port", options->port, "80, UDP/53")
+        ->required()
+        ->type_name("[PROTO/]PORT")
+        ->check(check_port);
+    command->add_option("-n,--namespace", options->ns, "namespace of pods named without one")
+        ->capture_default_str()
+        ->type_name("NAME");
+    command->add_option("--timeout", options->timeout, "how long to wait for an answer, in ms")
+        ->check(CLI::Range(10, 60000))
+        ->capture_default_str();
     add_format(*command, options->format);
   }
   {
     auto options = std::make_shared<MatrixCommand>();
-    CLI::App* command = cli::add_command(group, chosen, "matrix", "who reaches whom: live packets beside what the policies say",
-                                         "  caracal lab matrix\n"
-                                         "  caracal lab matrix -n dev --port UDP/7 --nodes\n"
-                                         "Exit status: 1 when packets and policies disagree.",
-                                         [options] { return matrix(*options); });
+    CLI::App* command = cli::add_command(
+        group, chosen, "matrix", "who reaches whom: live packets beside what the policies say",
+        "  caracal lab matrix\n"
+        "  caracal lab matrix -n dev --port UDP/7 --nodes\n"
+        "Exit status: 1 when packets and policies disagree.",
+        [options] { return matrix(*options); });
     add_name_option(*command, options->name);
-    command->add_option("--port", options->port, "80, UDP/53")->check(check_port)->capture_default_str()->type_name("[PROTO/]PORT");
-    command->add_option("-n,--namespace", options->ns, "only pods of this namespace")->type_name("NAME");
+    command->add_option("--port", options->port, "80, UDP/53")
+        ->check(check_port)
+        ->capture_default_str()
+        ->type_name("[PROTO/]PORT");
+    command->add_option("-n,--namespace", options->ns, "only pods of this namespace")
+        ->type_name("NAME");
     command->add_flag("--nodes", options->nodes, "nodes and the outside client as sources, too");
     add_format(*command, options->format);
   }
   {
     auto options = std::make_shared<DemoCommand>();
-    CLI::App* command = cli::add_command(group, chosen, "demo", "the walk-through: commands, what packets should meet, and what they do",
-                                         "  caracal lab demo\n"
-                                         "  caracal lab demo -o json\n"
-                                         "Exit status: 0 when every step came out as expected.",
-                                         [options] { return demo(*options); });
+    CLI::App* command =
+        cli::add_command(group, chosen, "demo",
+                         "the walk-through: commands, what packets should meet, and what they do",
+                         "  caracal lab demo\n"
+                         "  caracal lab demo -o json\n"
+                         "Exit status: 0 when every step came out as expected.",
+                         [options] { return demo(*options); });
     add_name_option(*command, options->name);
-    command->add_option("--script", options->script, "another walk-through, in the form of examples/walkthrough.yaml")->check(CLI::ExistingFile)->type_name("FILE");
+    command
+        ->add_option("--script", options->script,
+                     "another walk-through, in the form of examples/walkthrough.yaml")
+        ->check(CLI::ExistingFile)
+        ->type_name("FILE");
     add_format(*command, options->format);
   }
 }

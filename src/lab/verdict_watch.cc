@@ -17,8 +17,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kInterval{1};
-// An answer comes within a fraction of a millisecond; a busy machine needs more. Below the 1 s after
-// which the kernel would send its SYN again.
+// An answer comes within a fraction of a millisecond; a busy machine needs more. Below the 1 s
+// after which the kernel would send its SYN again.
 constexpr std::chrono::milliseconds kGiveUp{250};
 
 struct Sent {
@@ -68,7 +68,8 @@ void VerdictWatch::Impl::run() {
     }
     std::vector<pollfd> fds;
     for (const Open& o : open) fds.push_back({o.attempt.fd.get(), POLLOUT, 0});
-    const auto wait = std::max(std::chrono::nanoseconds(0), std::chrono::nanoseconds(next - Clock::now()));
+    const auto wait =
+        std::max(std::chrono::nanoseconds(0), std::chrono::nanoseconds(next - Clock::now()));
     const timespec time{0, static_cast<long>(wait.count())};
     ::ppoll(fds.data(), fds.size(), &time, nullptr);
     const auto expired = Clock::now() - kGiveUp;
@@ -107,7 +108,8 @@ std::unique_ptr<VerdictWatch> VerdictWatch::start(Probe probe) {
   return std::unique_ptr<VerdictWatch>(new VerdictWatch(std::move(impl)));
 }
 
-Result<VerdictWatch::Change> VerdictWatch::wait_for(Outcome expected, std::chrono::milliseconds limit) {
+Result<VerdictWatch::Change> VerdictWatch::wait_for(Outcome expected,
+                                                    std::chrono::milliseconds limit) {
   const bool open = expected == Outcome::kOpen;
   const auto called = Clock::now();
   for (;;) {

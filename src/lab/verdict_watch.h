@@ -1,8 +1,8 @@
 // VerdictWatch: when exactly did the verdict on packets change?
 //
-// Sends one TCP connection attempt every millisecond from a thread of its own and remembers when each
-// was sent and whether it was answered. Each attempt is one SYN: it is given up before the kernel would
-// send a second one.
+// Sends one TCP connection attempt every millisecond from a thread of its own and remembers when
+// each was sent and whether it was answered. Each attempt is one SYN: it is given up before the
+// kernel would send a second one.
 #pragma once
 
 #include <chrono>
@@ -27,8 +27,8 @@ class VerdictWatch {
   static std::unique_ptr<VerdictWatch> start(Probe probe);
   ~VerdictWatch();
 
-  // Waits until packets sent from some moment on all meet `expected` (kOpen or kSilent), for at least
-  // the time a silent attempt is given; and returns that moment. kTimeout after `limit`.
+  // Waits until packets sent from some moment on all meet `expected` (kOpen or kSilent), for at
+  // least the time a silent attempt is given; and returns that moment. kTimeout after `limit`.
   Result<Change> wait_for(Outcome expected, std::chrono::milliseconds limit);
 
  private:

@@ -21,7 +21,8 @@ Status check_fields(const json::value& value, std::initializer_list<std::string_
   for (const auto& member : *object) {
     const std::string_view key(member.key().data(), member.key().size());
     if (std::find(known.begin(), known.end(), key) == known.end()) {
-      return invalid(fmt::format("{}.{}", field, key), fmt::format("unknown field; known are {}", fmt::join(known, ", ")));
+      return invalid(fmt::format("{}.{}", field, key),
+                     fmt::format("unknown field; known are {}", fmt::join(known, ", ")));
     }
   }
   return {};
@@ -31,9 +32,11 @@ Status check_fields(const json::value& value, std::initializer_list<std::string_
 Result<std::vector<std::string>> read_texts(const json::value* value, const std::string& field) {
   std::vector<std::string> out;
   if (value == nullptr) return out;
-  if (const json::string* text = value->if_string()) return std::vector<std::string>{std::string(*text)};
+  if (const json::string* text = value->if_string())
+    return std::vector<std::string>{std::string(*text)};
   const json::array* array = value->if_array();
-  if (array == nullptr) return invalid(field, jsonio::to_string(*value) + " is neither a text nor a list of texts");
+  if (array == nullptr)
+    return invalid(field, jsonio::to_string(*value) + " is neither a text nor a list of texts");
   for (const json::value& element : *array) {
     const json::string* text = element.if_string();
     if (text == nullptr) return invalid(field, jsonio::to_string(element) + " is not a text");
@@ -42,9 +45,11 @@ Result<std::vector<std::string>> read_texts(const json::value* value, const std:
   return out;
 }
 
-Result<std::vector<EndRef>> read_ends(const json::value& object, std::string_view key, const std::string& field) {
+Result<std::vector<EndRef>> read_ends(const json::value& object, std::string_view key,
+                                      const std::string& field) {
   const std::string where = fmt::format("{}.{}", field, key);
-  CARACAL_ASSIGN(const std::vector<std::string> texts, read_texts(jsonio::get(object, {key}), where));
+  CARACAL_ASSIGN(const std::vector<std::string> texts,
+                 read_texts(jsonio::get(object, {key}), where));
   if (texts.empty()) return invalid(where, "must be there");
   std::vector<EndRef> out;
   for (const std::string& text : texts) {
@@ -80,7 +85,8 @@ Result<WalkExpectation> read_expectation(const json::value& value, const std::st
   CARACAL_ASSIGN(out.port, read_port(value, field));
   CARACAL_ASSIGN(out.expected, read_outcome(value, field));
   auto protocol = net::Protocol::parse(jsonio::get_string(value, {"protocol"}, "TCP"));
-  if (!protocol || !protocol->has_ports()) return invalid(field + ".protocol", "must be TCP, UDP or SCTP");
+  if (!protocol || !protocol->has_ports())
+    return invalid(field + ".protocol", "must be TCP, UDP or SCTP");
   out.protocol = *protocol;
   return out;
 }
@@ -131,7 +137,9 @@ Result<std::vector<WalkCommand>> read_commands(const json::value& step, std::str
 }
 
 Result<WalkStep> read_step(const json::value& value, const std::string& field) {
-  CARACAL_TRY(check_fields(value, {"name", "title", "about", "prepare", "run", "expect", "watch", "hold", "kernel"}, field));
+  CARACAL_TRY(check_fields(
+      value, {"name", "title", "about", "prepare", "run", "expect", "watch", "hold", "kernel"},
+      field));
   WalkStep step;
   step.name = jsonio::get_string(value, {"name"});
   step.title = jsonio::get_string(value, {"title"});
@@ -142,7 +150,8 @@ Result<WalkStep> read_step(const json::value& value, const std::string& field) {
   CARACAL_ASSIGN(step.run, read_commands(value, "run", at));
   const json::array& expectations = jsonio::get_array(value, {"expect"});
   for (size_t i = 0; i < expectations.size(); ++i) {
-    CARACAL_ASSIGN(WalkExpectation expectation, read_expectation(expectations[i], fmt::format("{}.expect[{}]", at, i)));
+    CARACAL_ASSIGN(WalkExpectation expectation,
+                   read_expectation(expectations[i], fmt::format("{}.expect[{}]", at, i)));
     step.expect.push_back(std::move(expectation));
   }
   if (const json::value* watch = jsonio::get(value, {"watch"})) {
@@ -157,7 +166,8 @@ Result<WalkStep> read_step(const json::value& value, const std::string& field) {
   } else if (kernel == "as-remembered") {
     step.kernel = WalkStep::Kernel::kAsRemembered;
   } else if (!kernel.empty()) {
-    return invalid(at + ".kernel", fmt::format("\"{}\" is none of remember, as-remembered", kernel));
+    return invalid(at + ".kernel",
+                   fmt::format("\"{}\" is none of remember, as-remembered", kernel));
   }
   return step;
 }
@@ -173,7 +183,8 @@ Result<std::vector<WalkStep>> read_document(const std::vector<json::value>& docu
   for (size_t i = 0; i < list.size(); ++i) {
     const std::string field = fmt::format("steps[{}]", i);
     CARACAL_ASSIGN(WalkStep step, read_step(list[i], field));
-    if (!names.insert(step.name).second) return invalid(field + ".name", fmt::format("\"{}\" is there twice", step.name));
+    if (!names.insert(step.name).second)
+      return invalid(field + ".name", fmt::format("\"{}\" is there twice", step.name));
     remembered = remembered || step.kernel == WalkStep::Kernel::kRemember;
     if (step.kernel == WalkStep::Kernel::kAsRemembered && !remembered) {
       return invalid(field + ".kernel", "as-remembered, but no step before it remembers");

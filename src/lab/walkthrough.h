@@ -15,9 +15,9 @@ namespace caracal::lab {
 
 struct WalkCommand {
   std::string run;
-  std::vector<std::string> prints;     // each must be in the output
-  std::optional<net::Family> family;   // left out in a lab without it
-  size_t nodes = 1;                    // left out in a lab with fewer
+  std::vector<std::string> prints;    // each must be in the output
+  std::optional<net::Family> family;  // left out in a lab without it
+  size_t nodes = 1;                   // left out in a lab with fewer
 };
 
 struct WalkExpectation {

@@ -28,7 +28,8 @@ TEST(Examples, EveryFileIsReadable) {
       const auto topology = parse_topology(example.text, example.path);
       EXPECT_TRUE(topology) << topology.error().message;
     } else if (example.path != "walkthrough.yaml") {
-      for (const json::value& document : *documents) EXPECT_FALSE(jsonio::get_string(document, {"kind"}).empty());
+      for (const json::value& document : *documents)
+        EXPECT_FALSE(jsonio::get_string(document, {"kind"}).empty());
     }
   }
 }
@@ -51,7 +52,8 @@ TEST(Examples, TheWalkthroughCoversItsStepsAndItsFilesExist) {
       }
     }
   }
-  for (const char letter : std::string("abcdefghi")) EXPECT_TRUE(letters.contains(letter)) << letter;
+  for (const char letter : std::string("abcdefghi"))
+    EXPECT_TRUE(letters.contains(letter)) << letter;
   EXPECT_GE(watched, 9U);
 }
 
@@ -61,32 +63,41 @@ std::string error_of(std::string_view yaml) {
 }
 
 TEST(ParseWalkthrough, ErrorsNameStepAndField) {
-  EXPECT_THAT(error_of("steps: []"), HasSubstr("w.yaml: steps: must be a list with at least one step"));
+  EXPECT_THAT(error_of("steps: []"),
+              HasSubstr("w.yaml: steps: must be a list with at least one step"));
   EXPECT_THAT(error_of("steps: [{title: x}]"), HasSubstr("steps[0].name"));
-  EXPECT_THAT(error_of("steps: [{name: a, expct: []}]"), HasSubstr("steps[0].expct: unknown field"));
+  EXPECT_THAT(error_of("steps: [{name: a, expct: []}]"),
+              HasSubstr("steps[0].expct: unknown field"));
   EXPECT_THAT(error_of("steps: [{name: a, expect: [{from: a/b, to: c/d, is: shut}]}]"),
               HasSubstr("steps[0] (a).expect[0].is: \"shut\" is none of open, silent"));
   EXPECT_THAT(error_of("steps: [{name: a, expect: [{from: a/b, to: c/d, port: 70000}]}]"),
               HasSubstr("expect[0].port: 70000 must be between 1 and 65535"));
-  EXPECT_THAT(error_of("steps: [{name: a, expect: [{from: a/b}]}]"), HasSubstr("expect[0].to: must be there"));
-  EXPECT_THAT(error_of("steps: [{name: a, expect: [{from: A!, to: b}]}]"), HasSubstr("\"A!\": must be NAMESPACE/POD"));
+  EXPECT_THAT(error_of("steps: [{name: a, expect: [{from: a/b}]}]"),
+              HasSubstr("expect[0].to: must be there"));
+  EXPECT_THAT(error_of("steps: [{name: a, expect: [{from: A!, to: b}]}]"),
+              HasSubstr("\"A!\": must be NAMESPACE/POD"));
   EXPECT_THAT(error_of("steps: [{name: a}, {name: a}]"), HasSubstr("\"a\" is there twice"));
-  EXPECT_THAT(error_of("steps: [{name: a, kernel: as-remembered}]"), HasSubstr("no step before it remembers"));
-  EXPECT_THAT(error_of("steps: [{name: a, watch: {from: [a/b, c/d], to: e/f}}]"), HasSubstr("one end each"));
+  EXPECT_THAT(error_of("steps: [{name: a, kernel: as-remembered}]"),
+              HasSubstr("no step before it remembers"));
+  EXPECT_THAT(error_of("steps: [{name: a, watch: {from: [a/b, c/d], to: e/f}}]"),
+              HasSubstr("one end each"));
 }
 
 TEST(EndRef, ReadsEveryFormAndPrintsIt) {
-  for (const char* text : {"dev/pod1", "node/node1", "node-of:dev/pod1", "other-node:dev/pod1", "outside:fd00::1", "10.0.0.1", "fd00::1"}) {
+  for (const char* text : {"dev/pod1", "node/node1", "node-of:dev/pod1", "other-node:dev/pod1",
+                           "outside:fd00::1", "10.0.0.1", "fd00::1"}) {
     const auto end = parse_end(text);
     ASSERT_TRUE(end) << text;
     EXPECT_EQ(end->to_string(), text);
   }
   EXPECT_EQ(parse_end("pod1", "dev")->to_string(), "dev/pod1");
-  for (const char* bad : {"", "a/b/c", "outside:host", "node/", "Dev/pod"}) EXPECT_FALSE(parse_end(bad)) << bad;
+  for (const char* bad : {"", "a/b/c", "outside:host", "node/", "Dev/pod"})
+    EXPECT_FALSE(parse_end(bad)) << bad;
 }
 
 TEST(NormalizeRuleset, LeavesOutWhatChangesByItself) {
-  const auto one = *jsonio::parse(R"({"nftables":[{"metainfo":{"version":"1"}},{"table":{"family":"inet","name":"t","handle":1}},
+  const auto one = *jsonio::parse(
+      R"({"nftables":[{"metainfo":{"version":"1"}},{"table":{"family":"inet","name":"t","handle":1}},
     {"map":{"table":"t","name":"m","handle":4,"elem":[["a",1],["b",2]]}},
     {"rule":{"table":"t","chain":"c","handle":9,"expr":[{"counter":{"packets":5,"bytes":7}},{"accept":null}]}}]})");
   const auto two = *jsonio::parse(R"({"nftables":[{"table":{"family":"inet","name":"t","handle":8}},
@@ -94,7 +105,8 @@ TEST(NormalizeRuleset, LeavesOutWhatChangesByItself) {
     {"rule":{"table":"t","chain":"c","handle":1,"expr":[{"counter":{"packets":0,"bytes":0}},{"accept":null}]}}]})");
   EXPECT_EQ(normalize_ruleset(one), normalize_ruleset(two));
   EXPECT_EQ(normalize_ruleset(one).size(), 5U);
-  EXPECT_THAT(compare_listings({"a", "b", "c"}, {"b", "d"}, 2), ElementsAre("- a", "- c", "... and 1 more"));
+  EXPECT_THAT(compare_listings({"a", "b", "c"}, {"b", "d"}, 2),
+              ElementsAre("- a", "- c", "... and 1 more"));
   EXPECT_TRUE(compare_listings({"a"}, {"a"}, 2).empty());
 }
 
@@ -102,7 +114,10 @@ TEST(DemoReport, IsRightOnlyWhenEverythingIs) {
   StepReport step;
   step.name = "a";
   step.commands.push_back({.command = "kubectl get pods"});
-  step.probes.push_back({.from = "dev/a", .to = "dev/b", .expected = Outcome::kSilent, .observed = {Outcome::kSilent, {}, ""}});
+  step.probes.push_back({.from = "dev/a",
+                         .to = "dev/b",
+                         .expected = Outcome::kSilent,
+                         .observed = {Outcome::kSilent, {}, ""}});
   EXPECT_TRUE(step.ok());
   EXPECT_FALSE(DemoReport{}.ok());
   auto wrong = step;

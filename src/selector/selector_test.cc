@@ -206,7 +206,7 @@ TEST(LabelSelector, Errors) {
       {R"({"matchExpressions":[{"operator":"Exists"}]})",
        "matchExpressions[0].key: Invalid value: \"\": name part must be non-empty"},
       {R"({"matchExpressions":[{"key":"a","operator":"In","values":["ok","-"]}]})",
-       "matchExpressions[0].values[1]: Invalid value: \"-\": a valid label must be an empty "
+       "matchExpressions[0].values[1]: Invalid value: \"-\": a label value is empty, or "
        "string"},
       {R"({"matchExpressions":[{"key":"a","operator":"In","values":[1]}]})",
        "matchExpressions[0].values[0]: Invalid value: 1: must be a string"},
@@ -217,7 +217,7 @@ TEST(LabelSelector, Errors) {
       {R"({"matchLabels":[]})", "matchLabels: Invalid value: []: must be an object"},
       {R"({"matchLabels":{"a":80}})", "matchLabels[a]: Invalid value: 80: must be a string"},
       {R"({"matchLabels":{"a_":"x"}})",
-       "matchLabels: Invalid value: \"a_\": name part must consist"},
+       "matchLabels: Invalid value: \"a_\": the name must be letters"},
       {R"({"matchLabels":{"/a":"x"}})",
        "matchLabels: Invalid value: \"/a\": prefix part must be non-empty"},
       {R"({"matchLabels":{"A.b/a":"x"}})", "prefix part a lowercase RFC 1123 subdomain"},

@@ -102,8 +102,13 @@ RuleBuilder& RuleBuilder::connection_state(uint32_t bits) {
   nftnl_expr_set(mask, NFTNL_EXPR_BITWISE_MASK, &bits, sizeof bits);
   nftnl_expr_set(mask, NFTNL_EXPR_BITWISE_XOR, &zero, sizeof zero);
   add(mask);
+  return nonzero(kReg);
+}
+
+RuleBuilder& RuleBuilder::nonzero(unsigned reg) {
+  const uint32_t zero = 0;
   nftnl_expr* differs = make("cmp");
-  nftnl_expr_set_u32(differs, NFTNL_EXPR_CMP_SREG, wire_register(kReg));
+  nftnl_expr_set_u32(differs, NFTNL_EXPR_CMP_SREG, wire_register(reg));
   nftnl_expr_set_u32(differs, NFTNL_EXPR_CMP_OP, NFT_CMP_NEQ);
   nftnl_expr_set(differs, NFTNL_EXPR_CMP_DATA, &zero, sizeof zero);
   add(differs);

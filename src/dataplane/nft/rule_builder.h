@@ -31,6 +31,7 @@ class RuleBuilder {
   RuleBuilder& equals(unsigned reg, uint8_t value) { return equals(reg, &value, 1); }
   RuleBuilder& masked_equals(unsigned reg, std::span<const uint8_t> mask,
                              std::span<const uint8_t> value);
+  RuleBuilder& nonzero(unsigned reg);            // 32 bits
   RuleBuilder& connection_state(uint32_t bits);  // any of them
   RuleBuilder& name_begins(uint32_t meta_key, std::string_view prefix);
   RuleBuilder& family(net::Family family);

@@ -261,6 +261,14 @@ void Writer::space(const Side& side, const Layout& layout, const Space& space) {
       fmt::format("{} . {} -> group . identity; @peer -> row; row . {} @allowed: {}", group_map,
                   spec_of(layout.identity).name, classes, allow));
 
+  RuleBuilder known = rule(chain);
+  known.family(layout.family);
+  add(peer_address(known, side, layout)
+          .map(layout.identity, kScratch, kPairSecond)
+          .nonzero(kPairSecond)
+          .go_to(denied),
+      "a known address: nothing else can allow it");
+
   RuleBuilder range = rule(chain);
   peer_address(group(range, side), side, layout)
       .map(layout.range, kScratch, kPairSecond)
