@@ -2,9 +2,11 @@
 
 #include <dirent.h>
 #include <fmt/format.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "base/file.h"
 #include "base/strings.h"
@@ -153,7 +155,20 @@ std::vector<IpBatch> network_commands(const Plan& plan) {
   return out;
 }
 
+Status share_netns_folder() {
+  constexpr const char* kFolder = "/run/netns";
+  CARACAL_TRY(make_directories(kFolder));
+  if (::mount("", kFolder, "none", MS_SHARED | MS_REC, nullptr) == 0) return {};
+  // EINVAL: it is no mount of its own yet.
+  if (errno != EINVAL || ::mount(kFolder, kFolder, "none", MS_BIND | MS_REC, nullptr) != 0 ||
+      ::mount("", kFolder, "none", MS_SHARED | MS_REC, nullptr) != 0) {
+    return fail_errno(errno, std::string("share ") + kFolder);
+  }
+  return {};
+}
+
 Status create_network(const Plan& plan) {
+  CARACAL_TRY(share_netns_folder());
   std::vector<std::string> names = {plan.fabric_netns(), plan.outside_netns()};
   for (const NodeSpec& node : plan.topology.nodes) names.push_back(plan.node_netns(node.name));
   for (const std::string& name : names) {

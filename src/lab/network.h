@@ -16,6 +16,11 @@ namespace caracal::lab {
 // Addresses and destinations of all routes of the host's namespace.
 Result<std::vector<net::Cidr>> host_prefixes();
 
+// Makes /run/netns a shared mount, as `ip netns add` does: the lab's processes have mount
+// namespaces of their own, and must see names that come and go later. It stays so; iproute2 would
+// make it again.
+Status share_netns_folder();
+
 // Everything up and addressed when it returns: host <-> fabric <-> nodes, outside client with
 // routes to the pods' prefixes by way of the nodes, nodes with routes to the outside client's
 // addresses. Errors: kExists when something of that lab is there already.

@@ -53,6 +53,8 @@ Observation from_errno(int error) {
     case EHOSTUNREACH:
     case ENETUNREACH:
       return {Outcome::kUnreachable, {}, std::strerror(error)};
+    case EINVAL:  // what connect(2) says where the source's own route is a blackhole
+      return {Outcome::kUnreachable, {}, "blackhole route at the source"};
     case EPROTONOSUPPORT:
     case ESOCKTNOSUPPORT:
       return {Outcome::kUnsupported, {}, std::strerror(error)};

@@ -1,5 +1,5 @@
-// Real connections between pods with real links, under the real policy table: what a program in a pod
-// notices.
+// Real connections between pods with real links, under the real policy table: what a program in a
+// pod notices.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
