@@ -294,8 +294,8 @@ TEST(LabelQuery, ErrorsNameThePosition) {
       {"a in (x y)", "position 9: found \"y\", expected ',' or ')'"},
       {"a in (x))", "position 9: found \")\", expected ',' or the end"},
       {"a>1", "position 2: \">\" compares numbers"},
-      {"a-=b", "position 1: Invalid value: \"a-\": name part must consist"},
-      {"a=b,c=-d", "position 7: Invalid value: \"-d\": a valid label must be"},
+      {"a-=b", "position 1: Invalid value: \"a-\": the name must be letters"},
+      {"a=b,c=-d", "position 7: Invalid value: \"-d\": a label value is empty"},
   };
   for (const auto& c : cases) {
     const auto selector = Selector::parse_label_query(c.text);
