@@ -157,11 +157,12 @@ void Loop::stop() {
 }
 
 bool Loop::run_until(const std::function<bool()>& condition, Duration limit) {
-  const Clock::time_point deadline = now() + limit;
-  // Ends the wait for events when nothing else does.
-  const Handle timer = after(limit, [] {});
+  // The timer itself says when the time is over: libuv's clock counts milliseconds and may ring a little
+  // before another clock reaches the limit, and after that nothing would end the wait for events.
+  bool expired = false;
+  const Handle timer = after(limit, [&expired] { expired = true; });
   while (!condition()) {
-    if (now() >= deadline) return false;
+    if (expired) return false;
     uv_run(&impl_->loop, UV_RUN_ONCE);
   }
   return true;
