@@ -1,12 +1,15 @@
-// traffic: a load generator for two ends of a network path, small enough not to be what is measured.
+// traffic: a load generator for two ends of a network path, small enough not to be what is
+// measured.
 //
 //   traffic serve PORT               echo on PORT, discard on PORT + 1; until SIGTERM
 //   traffic stream HOST PORT SECONDS one TCP connection to PORT + 1 as fast as it goes   -> gbit_s
-//   traffic rr HOST PORT SECONDS     one byte there, one byte back, again                 -> per_s, p50, p99
-//   traffic crr HOST PORT SECONDS    connect, one byte there and back, close with a reset -> per_s, p50, p99
+//   traffic rr HOST PORT SECONDS     one byte there, one byte back, again                 -> per_s,
+//   p50, p99 traffic crr HOST PORT SECONDS    connect, one byte there and back, close with a reset
+//   -> per_s, p50, p99
 //
-// Prints one line of JSON. --cpu N pins it. Connections of crr are closed by reset, so that the ports of the
-// client do not run out in TIME_WAIT; the packets until then are those of any short connection.
+// Prints one line of JSON. --cpu N pins it. Connections of crr are closed by reset, so that the
+// ports of the client do not run out in TIME_WAIT; the packets until then are those of any short
+// connection.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -56,7 +59,9 @@ sockaddr_storage address_of(const char* host, int port, socklen_t& size) {
   return storage;
 }
 
-void set_option(int fd, int level, int name, int value) { ::setsockopt(fd, level, name, &value, sizeof value); }
+void set_option(int fd, int level, int name, int value) {
+  ::setsockopt(fd, level, name, &value, sizeof value);
+}
 
 UniqueFd dial(const char* host, int port) {
   socklen_t size = 0;
@@ -144,9 +149,12 @@ void ping_pong(int fd) {
 int report(std::vector<double>& micros, double seconds) {
   std::sort(micros.begin(), micros.end());
   const auto at = [&micros](double part) {
-    return micros.empty() ? 0.0 : micros[static_cast<size_t>(part * static_cast<double>(micros.size() - 1))];
+    return micros.empty()
+               ? 0.0
+               : micros[static_cast<size_t>(part * static_cast<double>(micros.size() - 1))];
   };
-  std::printf("{\"per_s\": %.1f, \"p50_us\": %.1f, \"p99_us\": %.1f}\n", static_cast<double>(micros.size()) / seconds, at(0.5), at(0.99));
+  std::printf("{\"per_s\": %.1f, \"p50_us\": %.1f, \"p99_us\": %.1f}\n",
+              static_cast<double>(micros.size()) / seconds, at(0.5), at(0.99));
   return micros.empty() ? 1 : 0;
 }
 
@@ -176,7 +184,8 @@ int main(int argc, char** argv) {
       CPU_ZERO(&set);
       CPU_SET(static_cast<size_t>(std::atoi(words[i + 1].c_str())), &set);
       if (::sched_setaffinity(0, sizeof set, &set) != 0) die("--cpu");
-      words.erase(words.begin() + static_cast<ptrdiff_t>(i), words.begin() + static_cast<ptrdiff_t>(i) + 2);
+      words.erase(words.begin() + static_cast<ptrdiff_t>(i),
+                  words.begin() + static_cast<ptrdiff_t>(i) + 2);
       break;
     }
   }

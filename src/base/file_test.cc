@@ -10,7 +10,11 @@ namespace {
 
 class FileTest : public testing::Test {
  protected:
-  void SetUp() override { folder_ = std::filesystem::temp_directory_path() / ("caracal-file-" + std::to_string(::getpid())); std::filesystem::create_directories(folder_); }
+  void SetUp() override {
+    folder_ =
+        std::filesystem::temp_directory_path() / ("caracal-file-" + std::to_string(::getpid()));
+    std::filesystem::create_directories(folder_);
+  }
   void TearDown() override { std::filesystem::remove_all(folder_); }
   std::filesystem::path folder_;
 };

@@ -26,8 +26,8 @@ struct Field {
   Field(std::string_view k, const std::string& v) : key(k), value(v) {}
   Field(std::string_view k, bool v) : key(k), value(v ? "true" : "false"), quoted(false) {}
   template <typename N>
-    requires std::integral<N> || std::floating_point<N>
-  Field(std::string_view k, N v) : key(k), value(std::to_string(v)), quoted(false) {}
+  requires std::integral<N> || std::floating_point<N> Field(std::string_view k, N v)
+      : key(k), value(std::to_string(v)), quoted(false) {}
 };
 using Fields = std::initializer_list<Field>;
 
@@ -37,9 +37,17 @@ void set_json(bool json);
 bool enabled(Level level);
 void write(Level level, std::string_view message, Fields fields);
 
-inline void debug(std::string_view m, Fields f = {}) { if (enabled(Level::kDebug)) write(Level::kDebug, m, f); }
-inline void info(std::string_view m, Fields f = {}) { if (enabled(Level::kInfo)) write(Level::kInfo, m, f); }
-inline void warn(std::string_view m, Fields f = {}) { if (enabled(Level::kWarn)) write(Level::kWarn, m, f); }
-inline void error(std::string_view m, Fields f = {}) { if (enabled(Level::kError)) write(Level::kError, m, f); }
+inline void debug(std::string_view m, Fields f = {}) {
+  if (enabled(Level::kDebug)) write(Level::kDebug, m, f);
+}
+inline void info(std::string_view m, Fields f = {}) {
+  if (enabled(Level::kInfo)) write(Level::kInfo, m, f);
+}
+inline void warn(std::string_view m, Fields f = {}) {
+  if (enabled(Level::kWarn)) write(Level::kWarn, m, f);
+}
+inline void error(std::string_view m, Fields f = {}) {
+  if (enabled(Level::kError)) write(Level::kError, m, f);
+}
 
 }  // namespace caracal::log

@@ -7,18 +7,30 @@ namespace caracal {
 
 std::string_view to_string(Errc code) {
   switch (code) {
-    case Errc::kInvalid: return "Invalid";
-    case Errc::kNotFound: return "NotFound";
-    case Errc::kExists: return "Exists";
-    case Errc::kConflict: return "Conflict";
-    case Errc::kUnavailable: return "Unavailable";
-    case Errc::kTimeout: return "Timeout";
-    case Errc::kExpired: return "Expired";
-    case Errc::kPermission: return "Permission";
-    case Errc::kUnsupported: return "Unsupported";
-    case Errc::kExhausted: return "Exhausted";
-    case Errc::kKernel: return "Kernel";
-    case Errc::kInternal: return "Internal";
+    case Errc::kInvalid:
+      return "Invalid";
+    case Errc::kNotFound:
+      return "NotFound";
+    case Errc::kExists:
+      return "Exists";
+    case Errc::kConflict:
+      return "Conflict";
+    case Errc::kUnavailable:
+      return "Unavailable";
+    case Errc::kTimeout:
+      return "Timeout";
+    case Errc::kExpired:
+      return "Expired";
+    case Errc::kPermission:
+      return "Permission";
+    case Errc::kUnsupported:
+      return "Unsupported";
+    case Errc::kExhausted:
+      return "Exhausted";
+    case Errc::kKernel:
+      return "Kernel";
+    case Errc::kInternal:
+      return "Internal";
   }
   return "Unknown";
 }
@@ -36,20 +48,33 @@ tl::unexpected<Error> fail_errno(int error_number, std::string_view what) {
     case ENOENT:
     case ENODEV:
     case ENXIO:
-    case ESRCH: code = Errc::kNotFound; break;
-    case EEXIST: code = Errc::kExists; break;
+    case ESRCH:
+      code = Errc::kNotFound;
+      break;
+    case EEXIST:
+      code = Errc::kExists;
+      break;
     case EPERM:
-    case EACCES: code = Errc::kPermission; break;
+    case EACCES:
+      code = Errc::kPermission;
+      break;
     case EOPNOTSUPP:
     case ENOSYS:
     case EAFNOSUPPORT:
-    case EPROTONOSUPPORT: code = Errc::kUnsupported; break;
-    case ETIMEDOUT: code = Errc::kTimeout; break;
+    case EPROTONOSUPPORT:
+      code = Errc::kUnsupported;
+      break;
+    case ETIMEDOUT:
+      code = Errc::kTimeout;
+      break;
     case ECONNREFUSED:
     case ECONNRESET:
     case EPIPE:
-    case EAGAIN: code = Errc::kUnavailable; break;
-    default: break;
+    case EAGAIN:
+      code = Errc::kUnavailable;
+      break;
+    default:
+      break;
   }
   char buffer[128];
   const char* text = ::strerror_r(error_number, buffer, sizeof buffer);

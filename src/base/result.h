@@ -1,8 +1,8 @@
 // Result<T>: a value, or an Error that says what went wrong in the outside world.
 //
-// Used for everything that can fail because of input, kernel, network or files. Broken invariants are
-// not Results: they go through CARACAL_CHECK (base/check.h) and end the process. No exception leaves
-// a module.
+// Used for everything that can fail because of input, kernel, network or files. Broken invariants
+// are not Results: they go through CARACAL_CHECK (base/check.h) and end the process. No exception
+// leaves a module.
 #pragma once
 
 #include <string>
@@ -54,18 +54,19 @@ tl::unexpected<Error> fail_errno(int error_number, std::string_view what);
 }  // namespace caracal
 
 // Evaluates a Result or Status; returns its error from the enclosing function when it failed.
-#define CARACAL_TRY(expr)                                               \
-  do {                                                                  \
-    if (auto caracal_try_ = (expr); !caracal_try_) [[unlikely]]         \
-      return ::caracal::fail(std::move(caracal_try_).error());          \
+#define CARACAL_TRY(expr)                                       \
+  do {                                                          \
+    if (auto caracal_try_ = (expr); !caracal_try_) [[unlikely]] \
+      return ::caracal::fail(std::move(caracal_try_).error());  \
   } while (false)
 
 #define CARACAL_CONCAT_INNER(a, b) a##b
 #define CARACAL_CONCAT(a, b) CARACAL_CONCAT_INNER(a, b)
 // CARACAL_ASSIGN(auto value, function_that_returns_result());
-#define CARACAL_ASSIGN(decl, expr) CARACAL_ASSIGN_INNER(CARACAL_CONCAT(caracal_r_, __LINE__), decl, expr)
-#define CARACAL_ASSIGN_INNER(tmp, decl, expr)                       \
-  auto tmp = (expr);                                                \
-  if (!tmp) [[unlikely]]                                            \
-    return ::caracal::fail(std::move(tmp).error());                 \
+#define CARACAL_ASSIGN(decl, expr) \
+  CARACAL_ASSIGN_INNER(CARACAL_CONCAT(caracal_r_, __LINE__), decl, expr)
+#define CARACAL_ASSIGN_INNER(tmp, decl, expr)       \
+  auto tmp = (expr);                                \
+  if (!tmp) [[unlikely]]                            \
+    return ::caracal::fail(std::move(tmp).error()); \
   decl = std::move(*tmp)

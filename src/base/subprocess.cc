@@ -31,8 +31,8 @@ Result<Pipe> make_pipe() {
 }
 
 // Only async-signal-safe calls: the parent may have threads.
-[[noreturn]] void exec_child(const Command& command, char* const* argv, char* const* env, int in, int out,
-                             int err, int failure) {
+[[noreturn]] void exec_child(const Command& command, char* const* argv, char* const* env, int in,
+                             int out, int err, int failure) {
   int error = 0;
   if (!command.netns.empty()) {
     const int ns = ::open(command.netns.c_str(), O_RDONLY | O_CLOEXEC);
@@ -68,12 +68,13 @@ Result<CommandOutput> run(const Command& command) {
   CARACAL_ASSIGN(Pipe err, make_pipe());
   CARACAL_ASSIGN(Pipe failure, make_pipe());
   const std::vector<char*> argv = pointers(command.argv);
-  const std::vector<char*> env = command.environment ? pointers(*command.environment) : std::vector<char*>();
+  const std::vector<char*> env =
+      command.environment ? pointers(*command.environment) : std::vector<char*>();
   const pid_t pid = ::fork();
   if (pid < 0) return fail_errno(errno, "fork");
   if (pid == 0) {
-    exec_child(command, argv.data(), command.environment ? env.data() : environ, in.read.get(), out.write.get(),
-               err.write.get(), failure.write.get());
+    exec_child(command, argv.data(), command.environment ? env.data() : environ, in.read.get(),
+               out.write.get(), err.write.get(), failure.write.get());
   }
   in.read.reset();
   out.write.reset();
@@ -92,15 +93,17 @@ Result<CommandOutput> run(const Command& command) {
   if (in.write) ::fcntl(in.write.get(), F_SETFL, O_NONBLOCK);
   const auto deadline = std::chrono::steady_clock::now() + command.timeout;
   while (out.read || err.read) {
-    const auto left =
-        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+                          deadline - std::chrono::steady_clock::now())
+                          .count();
     if (left <= 0) {
       ::kill(pid, SIGKILL);
       ::waitpid(pid, nullptr, 0);
       return fail(Errc::kTimeout, join(command.argv, " ") + ": no end after " +
                                       std::to_string(command.timeout.count()) + " ms");
     }
-    std::array<pollfd, 3> fds{{{out.read.get(), POLLIN, 0}, {err.read.get(), POLLIN, 0}, {in.write.get(), POLLOUT, 0}}};
+    std::array<pollfd, 3> fds{
+        {{out.read.get(), POLLIN, 0}, {err.read.get(), POLLIN, 0}, {in.write.get(), POLLOUT, 0}}};
     if (::poll(fds.data(), fds.size(), static_cast<int>(left)) < 0 && errno != EINTR) break;
     const auto drain = [](const pollfd& p, UniqueFd& fd, std::string& into) {
       if (p.fd < 0 || p.revents == 0) return;
@@ -112,14 +115,18 @@ Result<CommandOutput> run(const Command& command) {
     drain(fds[0], out.read, output.out);
     drain(fds[1], err.read, output.err);
     if (in.write && fds[2].revents != 0) {
-      // A child that does not read its input is its own business: SIGPIPE is ignored, EPIPE ends it.
-      struct sigaction ignore {}, old {};
+      // A child that does not read its input is its own business: SIGPIPE is ignored, EPIPE ends
+      // it.
+      struct sigaction ignore {
+      }, old{};
       ignore.sa_handler = SIG_IGN;
       ::sigaction(SIGPIPE, &ignore, &old);
-      const ssize_t n = ::write(in.write.get(), command.input.data() + written, command.input.size() - written);
+      const ssize_t n =
+          ::write(in.write.get(), command.input.data() + written, command.input.size() - written);
       ::sigaction(SIGPIPE, &old, nullptr);
       if (n > 0) written += static_cast<size_t>(n);
-      if (written == command.input.size() || (n < 0 && errno != EAGAIN && errno != EINTR)) in.write.reset();
+      if (written == command.input.size() || (n < 0 && errno != EAGAIN && errno != EINTR))
+        in.write.reset();
     }
   }
   int status = 0;
@@ -132,8 +139,9 @@ Result<CommandOutput> run(const Command& command) {
 Result<std::string> run_checked(const Command& command) {
   CARACAL_ASSIGN(CommandOutput output, run(command));
   if (output.exit_code != 0) {
-    return fail(Errc::kInternal, join(command.argv, " ") + ": exit " + std::to_string(output.exit_code) + ": " +
-                                     std::string(trim(output.err.empty() ? output.out : output.err)));
+    return fail(Errc::kInternal,
+                join(command.argv, " ") + ": exit " + std::to_string(output.exit_code) + ": " +
+                    std::string(trim(output.err.empty() ? output.out : output.err)));
   }
   return std::move(output.out);
 }

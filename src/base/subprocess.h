@@ -1,5 +1,5 @@
-// Runs a child process and collects what it prints. Blocking; call it from a worker or a tool, never
-// from an event loop.
+// Runs a child process and collects what it prints. Blocking; call it from a worker or a tool,
+// never from an event loop.
 #pragma once
 
 #include <chrono>
@@ -12,11 +12,11 @@
 namespace caracal {
 
 struct Command {
-  std::vector<std::string> argv;                           // argv[0] is looked up in PATH
-  std::string input;                                       // standard input, then end of file
-  std::optional<std::vector<std::string>> environment;     // "NAME=value"; unset: inherited
-  std::string netns;                                       // path of a network namespace; "": ours
-  std::chrono::milliseconds timeout{60'000};               // then SIGKILL and Errc::kTimeout
+  std::vector<std::string> argv;                        // argv[0] is looked up in PATH
+  std::string input;                                    // standard input, then end of file
+  std::optional<std::vector<std::string>> environment;  // "NAME=value"; unset: inherited
+  std::string netns;                                    // path of a network namespace; "": ours
+  std::chrono::milliseconds timeout{60'000};            // then SIGKILL and Errc::kTimeout
 };
 
 struct CommandOutput {

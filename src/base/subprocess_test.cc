@@ -39,7 +39,8 @@ TEST(Run, KillsAChildThatOutlivesItsTime) {
 }
 
 TEST(Run, GivesTheChildTheEnvironmentAsked) {
-  const auto result = run({.argv = {"/usr/bin/env"}, .environment = std::vector<std::string>{"A=1"}});
+  const auto result =
+      run({.argv = {"/usr/bin/env"}, .environment = std::vector<std::string>{"A=1"}});
   ASSERT_TRUE(result);
   EXPECT_EQ(result->out, "A=1\n");
 }

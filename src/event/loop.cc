@@ -157,8 +157,9 @@ void Loop::stop() {
 }
 
 bool Loop::run_until(const std::function<bool()>& condition, Duration limit) {
-  // The timer itself says when the time is over: libuv's clock counts milliseconds and may ring a little
-  // before another clock reaches the limit, and after that nothing would end the wait for events.
+  // The timer itself says when the time is over: libuv's clock counts milliseconds and may ring a
+  // little before another clock reaches the limit, and after that nothing would end the wait for
+  // events.
   bool expired = false;
   const Handle timer = after(limit, [&expired] { expired = true; });
   while (!condition()) {

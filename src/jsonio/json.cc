@@ -16,7 +16,8 @@ Result<json::value> parse(std::string_view text) {
     error = json::error::extra_data;
   }
   if (error) {
-    return fail(Errc::kInvalid, "invalid JSON at byte " + std::to_string(used) + ": " + error.message());
+    return fail(Errc::kInvalid,
+                "invalid JSON at byte " + std::to_string(used) + ": " + error.message());
   }
   return parser.release();
 }
@@ -79,7 +80,8 @@ std::string_view get_string(const json::value& value, std::initializer_list<std:
   return text != nullptr ? std::string_view(text->data(), text->size()) : fallback;
 }
 
-int64_t get_int(const json::value& value, std::initializer_list<std::string_view> path, int64_t fallback) {
+int64_t get_int(const json::value& value, std::initializer_list<std::string_view> path,
+                int64_t fallback) {
   const json::value* at = get(value, path);
   if (at == nullptr) return fallback;
   boost::system::error_code error;
@@ -87,20 +89,23 @@ int64_t get_int(const json::value& value, std::initializer_list<std::string_view
   return error ? fallback : number;
 }
 
-bool get_bool(const json::value& value, std::initializer_list<std::string_view> path, bool fallback) {
+bool get_bool(const json::value& value, std::initializer_list<std::string_view> path,
+              bool fallback) {
   const json::value* at = get(value, path);
   const bool* flag = at != nullptr ? at->if_bool() : nullptr;
   return flag != nullptr ? *flag : fallback;
 }
 
-const json::array& get_array(const json::value& value, std::initializer_list<std::string_view> path) {
+const json::array& get_array(const json::value& value,
+                             std::initializer_list<std::string_view> path) {
   static const json::array kEmpty;
   const json::value* at = get(value, path);
   const json::array* array = at != nullptr ? at->if_array() : nullptr;
   return array != nullptr ? *array : kEmpty;
 }
 
-const json::object& get_object(const json::value& value, std::initializer_list<std::string_view> path) {
+const json::object& get_object(const json::value& value,
+                               std::initializer_list<std::string_view> path) {
   static const json::object kEmpty;
   const json::value* at = get(value, path);
   const json::object* object = at != nullptr ? at->if_object() : nullptr;

@@ -30,13 +30,17 @@ const json::value* get(const json::value& value, std::initializer_list<std::stri
 // Text, integer, boolean at the end of a path; the fallback when it is absent or of another type.
 std::string_view get_string(const json::value& value, std::initializer_list<std::string_view> path,
                             std::string_view fallback = {});
-int64_t get_int(const json::value& value, std::initializer_list<std::string_view> path, int64_t fallback = 0);
-bool get_bool(const json::value& value, std::initializer_list<std::string_view> path, bool fallback = false);
+int64_t get_int(const json::value& value, std::initializer_list<std::string_view> path,
+                int64_t fallback = 0);
+bool get_bool(const json::value& value, std::initializer_list<std::string_view> path,
+              bool fallback = false);
 // Array or object at the end of a path; an empty one when it is absent or of another type.
-const json::array& get_array(const json::value& value, std::initializer_list<std::string_view> path);
-const json::object& get_object(const json::value& value, std::initializer_list<std::string_view> path);
-// The member at the end of a path; objects on the way are made. REQUIRES: steps on the way are objects
-// or absent.
+const json::array& get_array(const json::value& value,
+                             std::initializer_list<std::string_view> path);
+const json::object& get_object(const json::value& value,
+                               std::initializer_list<std::string_view> path);
+// The member at the end of a path; objects on the way are made. REQUIRES: steps on the way are
+// objects or absent.
 json::value& ensure(json::value& value, std::initializer_list<std::string_view> path);
 
 }  // namespace jsonio

@@ -13,9 +13,12 @@ json::value yaml(std::string_view text) {
 }
 
 TEST(Yaml, KeepsTheTypesOfScalars) {
-  const json::value value = yaml("a: 80\nb: \"80\"\nc: '80'\nd: true\ne: \"true\"\nf: ~\ng: 1.5\nh: -3\ni: 0644\nj: text\nk: 1e3\nl: 1.2.3\n");
-  EXPECT_EQ(to_string(value),
-            R"({"a":80,"b":"80","c":"80","d":true,"e":"true","f":null,"g":1.5E0,"h":-3,"i":420,"j":"text","k":1E3,"l":"1.2.3"})");
+  const json::value value = yaml(
+      "a: 80\nb: \"80\"\nc: '80'\nd: true\ne: \"true\"\nf: ~\ng: 1.5\nh: -3\ni: 0644\nj: text\nk: "
+      "1e3\nl: 1.2.3\n");
+  EXPECT_EQ(
+      to_string(value),
+      R"({"a":80,"b":"80","c":"80","d":true,"e":"true","f":null,"g":1.5E0,"h":-3,"i":420,"j":"text","k":1E3,"l":"1.2.3"})");
 }
 
 TEST(Yaml, ReadsSeveralDocumentsAndLeavesOutEmptyOnes) {
@@ -30,7 +33,8 @@ TEST(Yaml, ErrorsNameLineAndColumn) {
   EXPECT_NE(bad.error().message.find("line "), std::string::npos);
   const auto twice = parse_yaml("a: 1\na: 2\n");
   ASSERT_FALSE(twice);
-  EXPECT_NE(twice.error().message.find("\"a\" is there twice at line 2"), std::string::npos) << twice.error().message;
+  EXPECT_NE(twice.error().message.find("\"a\" is there twice at line 2"), std::string::npos)
+      << twice.error().message;
 }
 
 TEST(Yaml, AliasesCannotFillTheMemory) {
@@ -55,7 +59,8 @@ TEST(Yaml, TextThatIsNeitherThisDocumentNorTheNextIsAnError) {
 
 TEST(Yaml, WritesWhatItReads) {
   const std::string text =
-      "apiVersion: v1\nspec:\n  ports:\n  - port: 80\n    name: http\n  - - 1\n    - 2\n  empty: {}\n  none: []\n  quoted: \"80\"\n"
+      "apiVersion: v1\nspec:\n  ports:\n  - port: 80\n    name: http\n  - - 1\n    - 2\n  empty: "
+      "{}\n  none: []\n  quoted: \"80\"\n"
       "  yes: \"true\"\n";
   const auto documents = parse_yaml(text);
   ASSERT_TRUE(documents);

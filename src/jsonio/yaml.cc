@@ -23,28 +23,36 @@ std::optional<json::value> plain_number(std::string_view text) {
   if (text.empty()) return std::nullopt;
   std::string_view digits = text;
   if (digits[0] == '+' || digits[0] == '-') digits.remove_prefix(1);
-  if (digits.empty() || (digits[0] != '.' && (digits[0] < '0' || digits[0] > '9'))) return std::nullopt;
+  if (digits.empty() || (digits[0] != '.' && (digits[0] < '0' || digits[0] > '9')))
+    return std::nullopt;
   const std::string_view unsigned_plus = text[0] == '+' ? text.substr(1) : text;
   const char* begin = unsigned_plus.data();
   const char* end = begin + unsigned_plus.size();
   if (digits.size() > 2 && digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'o')) {
     uint64_t value = 0;
-    const auto [at, error] = std::from_chars(digits.data() + 2, digits.data() + digits.size(), value, digits[1] == 'x' ? 16 : 8);
+    const auto [at, error] = std::from_chars(digits.data() + 2, digits.data() + digits.size(),
+                                             value, digits[1] == 'x' ? 16 : 8);
     if (error == std::errc() && at == end && text[0] != '-') return json::value(value);
     return std::nullopt;
   }
   // YAML 1.1: a leading zero makes an octal number (file modes are written so).
-  if (digits.size() > 1 && digits[0] == '0' && digits.find_first_not_of("01234567") == std::string_view::npos) {
+  if (digits.size() > 1 && digits[0] == '0' &&
+      digits.find_first_not_of("01234567") == std::string_view::npos) {
     int64_t value = 0;
     std::from_chars(digits.data(), end, value, 8);
     return json::value(text[0] == '-' ? -value : value);
   }
   int64_t integer = 0;
-  if (const auto [at, error] = std::from_chars(begin, end, integer); error == std::errc() && at == end) return json::value(integer);
+  if (const auto [at, error] = std::from_chars(begin, end, integer);
+      error == std::errc() && at == end)
+    return json::value(integer);
   uint64_t natural = 0;
-  if (const auto [at, error] = std::from_chars(begin, end, natural); error == std::errc() && at == end) return json::value(natural);
+  if (const auto [at, error] = std::from_chars(begin, end, natural);
+      error == std::errc() && at == end)
+    return json::value(natural);
   double real = 0;
-  if (const auto [at, error] = std::from_chars(begin, end, real); error == std::errc() && at == end && std::isfinite(real)) {
+  if (const auto [at, error] = std::from_chars(begin, end, real);
+      error == std::errc() && at == end && std::isfinite(real)) {
     return json::value(real);
   }
   return std::nullopt;
@@ -65,17 +73,23 @@ std::string position(const YAML::Mark& mark) {
   return "line " + std::to_string(mark.line + 1) + ", column " + std::to_string(mark.column + 1);
 }
 
-// `budget` is what may still be made: aliases let a short text stand for a document that fills the memory.
+// `budget` is what may still be made: aliases let a short text stand for a document that fills the
+// memory.
 Result<json::value> convert(const YAML::Node& node, int depth, size_t& budget) {
-  if (budget == 0) return fail(Errc::kInvalid, "YAML whose aliases expand to too much, at " + position(node.Mark()));
+  if (budget == 0)
+    return fail(Errc::kInvalid,
+                "YAML whose aliases expand to too much, at " + position(node.Mark()));
   --budget;
-  if (depth > 128) return fail(Errc::kInvalid, "YAML nested deeper than 128 levels at " + position(node.Mark()));
+  if (depth > 128)
+    return fail(Errc::kInvalid, "YAML nested deeper than 128 levels at " + position(node.Mark()));
   switch (node.Type()) {
     case YAML::NodeType::Undefined:
-    case YAML::NodeType::Null: return json::value(nullptr);
+    case YAML::NodeType::Null:
+      return json::value(nullptr);
     case YAML::NodeType::Scalar:
       // yaml-cpp marks a quoted scalar with the non-specific tag "!".
-      if (node.Tag() == "!" || node.Tag() == "tag:yaml.org,2002:str") return json::value(json::string(node.Scalar()));
+      if (node.Tag() == "!" || node.Tag() == "tag:yaml.org,2002:str")
+        return json::value(json::string(node.Scalar()));
       return plain_scalar(node.Scalar());
     case YAML::NodeType::Sequence: {
       json::array array;
@@ -88,11 +102,14 @@ Result<json::value> convert(const YAML::Node& node, int depth, size_t& budget) {
     case YAML::NodeType::Map: {
       json::object object;
       for (const auto& member : node) {
-        if (!member.first.IsScalar()) return fail(Errc::kInvalid, "a key that is not a scalar at " + position(member.first.Mark()));
+        if (!member.first.IsScalar())
+          return fail(Errc::kInvalid,
+                      "a key that is not a scalar at " + position(member.first.Mark()));
         const std::string& key = member.first.Scalar();
         CARACAL_ASSIGN(json::value value, convert(member.second, depth + 1, budget));
         if (!object.emplace(key, std::move(value)).second) {
-          return fail(Errc::kInvalid, "key \"" + key + "\" is there twice at " + position(member.first.Mark()));
+          return fail(Errc::kInvalid,
+                      "key \"" + key + "\" is there twice at " + position(member.first.Mark()));
         }
       }
       return json::value(std::move(object));
@@ -105,7 +122,8 @@ bool must_quote(const std::string& text) {
   if (!plain_scalar(text).is_string()) return true;
   if (any_of(text, {"y", "Y", "n", "N"})) return true;  // booleans to other YAML 1.1 readers
   if (text.front() == ' ' || text.back() == ' ' || text.back() == ':') return true;
-  if (std::string_view("-?:,[]{}#&*!|>'\"%@`=<").find(text.front()) != std::string_view::npos) return true;
+  if (std::string_view("-?:,[]{}#&*!|>'\"%@`=<").find(text.front()) != std::string_view::npos)
+    return true;
   if (text.find(": ") != std::string::npos || text.find(" #") != std::string::npos) return true;
   for (const char c : text) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return true;
@@ -155,9 +173,9 @@ void append_yaml(std::string& out, const json::value& value, size_t indent, bool
   }
 }
 
-// yaml-cpp 0.7 gives an endless row of empty documents, without reading on, when a document is followed
-// by what can neither continue it nor begin another (the text "," is enough). A pass that builds nothing
-// finds that first: each document must begin behind the one before.
+// yaml-cpp 0.7 gives an endless row of empty documents, without reading on, when a document is
+// followed by what can neither continue it nor begin another (the text "," is enough). A pass that
+// builds nothing finds that first: each document must begin behind the one before.
 class DocumentsAdvance final : public YAML::EventHandler {
  public:
   static void check(const std::string& text) {
@@ -175,10 +193,13 @@ class DocumentsAdvance final : public YAML::EventHandler {
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
   void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
-  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
-  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
   void OnSequenceEnd() override {}
-  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
   void OnMapEnd() override {}
 
  private:

@@ -1,7 +1,9 @@
-// YAML to JSON values and back, as Kubernetes reads it: the YAML 1.1 core types of sigs.k8s.io/yaml.
+// YAML to JSON values and back, as Kubernetes reads it: the YAML 1.1 core types of
+// sigs.k8s.io/yaml.
 //
-// Types survive: an unquoted 80 is a number, "80" a text; true/false are booleans, null and ~ are null;
-// a quoted scalar is always a text. Writing quotes every text that would read back as something else.
+// Types survive: an unquoted 80 is a number, "80" a text; true/false are booleans, null and ~ are
+// null; a quoted scalar is always a text. Writing quotes every text that would read back as
+// something else.
 #pragma once
 
 #include <string>

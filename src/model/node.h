@@ -14,8 +14,9 @@ struct Node {
   std::string name;
   Labels labels;
   Labels annotations;
-  std::vector<net::Cidr> pod_cidrs;            // spec.podCIDRs, in the order of the API
-  std::vector<net::IpAddr> internal_addresses;  // status.addresses of type InternalIP, at most one a family
+  std::vector<net::Cidr> pod_cidrs;  // spec.podCIDRs, in the order of the API
+  std::vector<net::IpAddr>
+      internal_addresses;  // status.addresses of type InternalIP, at most one a family
   bool operator==(const Node&) const = default;
 };
 

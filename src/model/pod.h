@@ -24,11 +24,11 @@ struct Pod {
   std::string uid;
   Labels labels;
   std::string service_account;
-  std::string node;                  // spec.nodeName; empty until scheduled
+  std::string node;                    // spec.nodeName; empty until scheduled
   std::vector<net::IpAddr> addresses;  // status.podIPs; empty until the network is up
-  std::vector<NamedPort> ports;      // of all containers, init containers left out
-  bool host_network = false;         // shares the node's addresses: policy never selects it
-  bool finished = false;             // phase Succeeded or Failed: its address may be given out again
+  std::vector<NamedPort> ports;        // of all containers, init containers left out
+  bool host_network = false;           // shares the node's addresses: policy never selects it
+  bool finished = false;  // phase Succeeded or Failed: its address may be given out again
   bool operator==(const Pod&) const = default;
 
   // Is this pod a peer and a target of policy: has its own addresses and still runs?

@@ -4,7 +4,8 @@ namespace caracal::model {
 
 std::string PolicyId::to_string() const {
   switch (kind) {
-    case PolicyKind::kNetworkPolicy: return "NetworkPolicy " + name.to_string();
+    case PolicyKind::kNetworkPolicy:
+      return "NetworkPolicy " + name.to_string();
   }
   return name.to_string();
 }

@@ -1,10 +1,11 @@
 // Policy: the one internal form of every policy API. Kubernetes NetworkPolicy is converted to it by
-// kube/decode_network_policy; Calico's policies and ClusterNetworkPolicy will be, each in its own file.
+// kube/decode_network_policy; Calico's policies and ClusterNetworkPolicy will be, each in its own
+// file.
 //
-// Evaluation of one endpoint and direction (calico.md 4.1): tiers by order; in a tier the policies that
-// select the endpoint and name the direction, by order then name; their rules in order, the first match
-// decides (Allow, Deny) or leaves the tier (Pass); at the end of a tier in which a policy applied, the
-// tier's default action. When no tier decided: allowed.
+// Evaluation of one endpoint and direction (calico.md 4.1): tiers by order; in a tier the policies
+// that select the endpoint and name the direction, by order then name; their rules in order, the
+// first match decides (Allow, Deny) or leaves the tier (Pass); at the end of a tier in which a
+// policy applied, the tier's default action. When no tier decided: allowed.
 #pragma once
 
 #include <compare>
@@ -33,7 +34,8 @@ struct PolicyId {
 };
 
 // A set of endpoints: those whose own labels and whose namespace's labels both match.
-// `in_namespace` limits it to one namespace (a NetworkPolicy's own, when it has no namespaceSelector).
+// `in_namespace` limits it to one namespace (a NetworkPolicy's own, when it has no
+// namespaceSelector).
 struct EndpointPeer {
   selector::Selector pods;
   selector::Selector namespaces;
@@ -58,8 +60,9 @@ struct PortMatch {
   bool operator==(const PortMatch&) const = default;
 };
 
-// peers unset = everything; peers empty = nothing. ports unset = every protocol and port; empty = nothing.
-// For ingress the peers are sources, for egress destinations; ports are always the destination's.
+// peers unset = everything; peers empty = nothing. ports unset = every protocol and port; empty =
+// nothing. For ingress the peers are sources, for egress destinations; ports are always the
+// destination's.
 struct Rule {
   Action action = Action::kAllow;
   std::optional<std::vector<Peer>> peers;

@@ -15,13 +15,14 @@ Result<Cidr> Cidr::parse(std::string_view text) {
     const auto address = IpAddr::parse(text.substr(0, slash));
     if (address) {
       const std::string_view length = text.substr(slash + 1);
-      const auto bits = parse_decimal(length, static_cast<uint64_t>(address_bits(address->family())));
+      const auto bits =
+          parse_decimal(length, static_cast<uint64_t>(address_bits(address->family())));
       const bool leading_zero = length.size() > 1 && length[0] == '0';
       if (bits && !leading_zero) return Cidr(*address, static_cast<int>(*bits));
     }
   }
-  return fail(Errc::kInvalid,
-              "\"" + std::string(text) + "\" is not a CIDR (for example 10.9.8.0/24 or 2001:db8::/64)");
+  return fail(Errc::kInvalid, "\"" + std::string(text) +
+                                  "\" is not a CIDR (for example 10.9.8.0/24 or 2001:db8::/64)");
 }
 
 Result<Cidr> Cidr::parse_or_host(std::string_view text) {
@@ -34,7 +35,9 @@ bool Cidr::contains(const IpAddr& address) const {
   return address.family() == family() && address.masked(bits_) == address_;
 }
 
-bool Cidr::contains(const Cidr& other) const { return other.bits_ >= bits_ && contains(other.address_); }
+bool Cidr::contains(const Cidr& other) const {
+  return other.bits_ >= bits_ && contains(other.address_);
+}
 
 std::string Cidr::to_string() const { return address_.to_string() + "/" + std::to_string(bits_); }
 

@@ -44,6 +44,7 @@ class Cidr {
 template <>
 struct std::hash<caracal::net::Cidr> {
   size_t operator()(const caracal::net::Cidr& cidr) const noexcept {
-    return std::hash<caracal::net::IpAddr>{}(cidr.address()) * 131 + static_cast<size_t>(cidr.bits());
+    return std::hash<caracal::net::IpAddr>{}(cidr.address()) * 131 +
+           static_cast<size_t>(cidr.bits());
   }
 };

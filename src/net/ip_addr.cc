@@ -25,7 +25,8 @@ Result<IpAddr> IpAddr::parse(std::string_view text) {
     if (::inet_pton(AF_INET, copy.c_str(), bytes.data()) == 1) return from_bytes(bytes.data(), 4);
     if (::inet_pton(AF_INET6, copy.c_str(), bytes.data()) == 1) return from_bytes(bytes.data(), 16);
   }
-  return fail(Errc::kInvalid, "\"" + copy + "\" is not an IP address (for example 10.9.8.7 or 2001:db8::1)");
+  return fail(Errc::kInvalid,
+              "\"" + copy + "\" is not an IP address (for example 10.9.8.7 or 2001:db8::1)");
 }
 
 IpAddr IpAddr::next() const {

@@ -47,7 +47,8 @@ class IpAddr {
   const uint8_t* data() const { return bytes_.data(); }
   constexpr size_t size() const { return is_v4() ? 4 : 16; }
   constexpr uint32_t v4_host_order() const {
-    return uint32_t{bytes_[0]} << 24 | uint32_t{bytes_[1]} << 16 | uint32_t{bytes_[2]} << 8 | bytes_[3];
+    return uint32_t{bytes_[0]} << 24 | uint32_t{bytes_[1]} << 16 | uint32_t{bytes_[2]} << 8 |
+           bytes_[3];
   }
 
   // The next address up, and down; wraps round at the ends of the family.

@@ -18,10 +18,12 @@ Result<MacAddr> MacAddr::parse(std::string_view text) {
   bool good = parts.size() == mac.bytes.size();
   for (size_t i = 0; good && i < parts.size(); ++i) {
     good = parts[i].size() == 2 && hex_digit(parts[i][0]) >= 0 && hex_digit(parts[i][1]) >= 0;
-    if (good) mac.bytes[i] = static_cast<uint8_t>(hex_digit(parts[i][0]) * 16 + hex_digit(parts[i][1]));
+    if (good)
+      mac.bytes[i] = static_cast<uint8_t>(hex_digit(parts[i][0]) * 16 + hex_digit(parts[i][1]));
   }
   if (!good) {
-    return fail(Errc::kInvalid, "\"" + std::string(text) + "\" is not a MAC address (for example ee:ee:ee:ee:ee:ee)");
+    return fail(Errc::kInvalid, "\"" + std::string(text) +
+                                    "\" is not a MAC address (for example ee:ee:ee:ee:ee:ee)");
   }
   return mac;
 }

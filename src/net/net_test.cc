@@ -9,7 +9,8 @@ namespace caracal::net {
 namespace {
 
 TEST(IpAddr, ParsesAndPrintsBothFamilies) {
-  for (const char* text : {"0.0.0.0", "10.9.8.7", "255.255.255.255", "::", "2001:db8::1", "fe80::ecee:eeff:feee:eeee"}) {
+  for (const char* text : {"0.0.0.0", "10.9.8.7", "255.255.255.255", "::", "2001:db8::1",
+                           "fe80::ecee:eeff:feee:eeee"}) {
     const auto address = IpAddr::parse(text);
     ASSERT_TRUE(address) << text;
     EXPECT_EQ(address->to_string(), text);
@@ -17,7 +18,8 @@ TEST(IpAddr, ParsesAndPrintsBothFamilies) {
 }
 
 TEST(IpAddr, RefusesWhatIsNotStrictlyAnAddress) {
-  for (const char* text : {"", "10.9.8", "10.9.8.7.6", "010.1.1.1", " 10.1.1.1", "10.1.1.1/8", "fe80::1%eth0", "g::"}) {
+  for (const char* text : {"", "10.9.8", "10.9.8.7.6", "010.1.1.1", " 10.1.1.1", "10.1.1.1/8",
+                           "fe80::1%eth0", "g::"}) {
     EXPECT_FALSE(IpAddr::parse(text)) << text;
   }
 }
@@ -42,7 +44,8 @@ TEST(Cidr, MasksHostBits) {
 }
 
 TEST(Cidr, RefusesBadTexts) {
-  for (const char* text : {"10.0.0.0", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "10.0.0.0/08", "::/129", "/8"}) {
+  for (const char* text :
+       {"10.0.0.0", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "10.0.0.0/08", "::/129", "/8"}) {
     EXPECT_FALSE(Cidr::parse(text)) << text;
   }
   EXPECT_EQ(Cidr::parse_or_host("10.0.0.1")->to_string(), "10.0.0.1/32");

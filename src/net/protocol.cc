@@ -10,7 +10,8 @@ struct Name {
   uint8_t number;
   const char* name;
 };
-constexpr Name kNames[] = {{6, "TCP"}, {17, "UDP"}, {132, "SCTP"}, {1, "ICMP"}, {58, "ICMPv6"}, {136, "UDPLite"}};
+constexpr Name kNames[] = {{6, "TCP"},  {17, "UDP"},    {132, "SCTP"},
+                           {1, "ICMP"}, {58, "ICMPv6"}, {136, "UDPLite"}};
 }  // namespace
 
 Result<Protocol> Protocol::parse(std::string_view text) {
@@ -20,8 +21,10 @@ Result<Protocol> Protocol::parse(std::string_view text) {
   }
   const auto number = parse_decimal(text, 255);
   if (number && *number > 0) return Protocol{static_cast<uint8_t>(*number)};
-  return fail(Errc::kInvalid,
-              "\"" + copy + "\" is not a protocol: must be TCP, UDP, SCTP, ICMP, ICMPv6, UDPLite or 1 to 255");
+  return fail(
+      Errc::kInvalid,
+      "\"" + copy +
+          "\" is not a protocol: must be TCP, UDP, SCTP, ICMP, ICMPv6, UDPLite or 1 to 255");
 }
 
 std::string Protocol::to_string() const {

@@ -1,9 +1,10 @@
 // Selector: an expression over the labels of one object, as an immutable tree.
 //
-// Made from a Kubernetes LabelSelector (the API object), from kubectl's -l text, or later from Calico's
-// selector language; whoever made it, there is one tree, one evaluator and one canonical text. Two
-// selectors are equal exactly when their canonical texts are; that text is the key under which the
-// policy calculation shares work. Values; copying is cheap (shared immutable nodes); thread-safe.
+// Made from a Kubernetes LabelSelector (the API object), from kubectl's -l text, or later from
+// Calico's selector language; whoever made it, there is one tree, one evaluator and one canonical
+// text. Two selectors are equal exactly when their canonical texts are; that text is the key under
+// which the policy calculation shares work. Values; copying is cheap (shared immutable nodes);
+// thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -48,11 +49,13 @@ class Selector {
   static Selector any_of(std::vector<Selector> parts);
   static Selector negation(Selector part);
 
-  // From the API object metav1.LabelSelector {matchLabels, matchExpressions}. An empty object matches
-  // everything. Errors name the field relative to the selector, as the API server words them
+  // From the API object metav1.LabelSelector {matchLabels, matchExpressions}. An empty object
+  // matches everything. Errors name the field relative to the selector, as the API server words
+  // them
   // ("matchExpressions[0].operator: Unsupported value: ...").
   static Result<Selector> from_label_selector(const json::value& label_selector);
-  // From kubectl's text: "a=b,c!=d,e in (x,y),f notin (z),g,!h". Note that in this syntax != and notin match absent keys.
+  // From kubectl's text: "a=b,c!=d,e in (x,y),f notin (z),g,!h". Note that in this syntax != and
+  // notin match absent keys.
   static Result<Selector> parse_label_query(std::string_view text);
 
   // `lookup(key)` gives the value of a label as optional<string_view>.
@@ -73,15 +76,18 @@ class Selector {
   template <typename Lookup>
   static bool evaluate(const Node& node, const Lookup& lookup) {
     switch (node.op) {
-      case Op::kAll: return true;
+      case Op::kAll:
+        return true;
       case Op::kIn:
       case Op::kNotIn: {
         const std::optional<std::string_view> value = lookup(std::string_view(node.key));
         const bool in = value && contains(node.values, *value);
         return node.op == Op::kIn ? in : !in;
       }
-      case Op::kExists: return lookup(std::string_view(node.key)).has_value();
-      case Op::kNotExists: return !lookup(std::string_view(node.key)).has_value();
+      case Op::kExists:
+        return lookup(std::string_view(node.key)).has_value();
+      case Op::kNotExists:
+        return !lookup(std::string_view(node.key)).has_value();
       case Op::kAnd:
         for (const auto& child : node.children) {
           if (!evaluate(*child, lookup)) return false;
@@ -92,7 +98,8 @@ class Selector {
           if (evaluate(*child, lookup)) return true;
         }
         return false;
-      case Op::kNot: return !evaluate(*node.children.front(), lookup);
+      case Op::kNot:
+        return !evaluate(*node.children.front(), lookup);
     }
     return false;
   }
