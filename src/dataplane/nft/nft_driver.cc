@@ -120,8 +120,8 @@ Result<SyncReport> NftDriver::sync(const desired::PolicyTables& tables) {
     });
     transaction.insert(wanted);
   } else {
-    CARACAL_ASSIGN(std::vector<Element> present, read_elements(s.socket, s.options.table));
     wanted.insert(wanted.end(), s.ruleset.constants.begin(), s.ruleset.constants.end());
+    CARACAL_ASSIGN(std::vector<Element> present, read_elements(s.socket, s.options.table, wanted));
     comparison = compare(std::move(present), std::move(wanted));
     report.right = comparison.right;
     report.wrong = comparison.wrong;

@@ -11,8 +11,10 @@
 #include <linux/netfilter/nfnetlink.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <map>
+#include <thread>
 
 #include "dataplane/nft/ruleset.h"
 #include "netlink/attributes.h"
@@ -148,6 +150,19 @@ Result<std::vector<Element>> dump_elements(netlink::Socket& socket, const std::s
   });
 }
 
+Result<std::vector<Element>> dump_all(netlink::Socket& socket, const std::string& table) {
+  std::vector<Element> out;
+  for (const SetSpec& spec : set_specs()) {
+    auto elements = dump_elements(socket, table, spec.id);
+    if (!elements)
+      return fail(elements.error().within(fmt::format("cannot list set {}", spec.name)));
+    out.insert(out.end(), elements->begin(), elements->end());
+  }
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
+}
+
 }  // namespace
 
 Result<std::optional<KernelTable>> read_structure(netlink::Socket& socket,
@@ -183,15 +198,25 @@ Result<std::optional<KernelTable>> read_structure(netlink::Socket& socket,
   return std::optional<KernelTable>(KernelTable{std::move(signatures)});
 }
 
-Result<std::vector<Element>> read_elements(netlink::Socket& socket, const std::string& table) {
-  std::vector<Element> out;
-  for (const SetSpec& spec : set_specs()) {
-    auto elements = dump_elements(socket, table, spec.id);
-    if (!elements)
-      return fail(elements.error().within(fmt::format("cannot list set {}", spec.name)));
-    out.insert(out.end(), elements->begin(), elements->end());
+Result<std::vector<Element>> read_elements(netlink::Socket& socket, const std::string& table,
+                                           std::vector<Element> expected) {
+  constexpr int kReadings = 12;
+  std::sort(expected.begin(), expected.end());
+  CARACAL_ASSIGN(std::vector<Element> last, dump_all(socket, table));
+  for (int reading = 1; last != expected; ++reading) {
+    if (reading == kReadings)
+      return fail(Errc::kConflict,
+                  fmt::format("table inet {}: {} readings of its elements differed, somebody else "
+                              "is changing it",
+                              table, kReadings));
+    // Gives a resize time to end: twice as long each time, 2 s in all.
+    std::this_thread::sleep_for(std::chrono::milliseconds(1) * (1 << (reading - 1)));
+    CARACAL_ASSIGN(std::vector<Element> again, dump_all(socket, table));
+    const bool settled = again == last;
+    last = std::move(again);
+    if (settled) break;
   }
-  return out;
+  return last;
 }
 
 Result<uint32_t> read_generation(netlink::Socket& socket) {
