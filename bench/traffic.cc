@@ -124,19 +124,28 @@ int serve(int port) {
   }
 }
 
+// Processor time this process has used, softirq work done on its back included.
+double cpu_seconds() {
+  timespec now{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
 int stream(const char* host, int port, double seconds) {
   const UniqueFd fd = dial(host, port + 1);
   static std::array<char, 1 << 17> buffer{};
   const auto start = Clock::now();
   const auto end = start + std::chrono::duration<double>(seconds);
   double bytes = 0;
+  const double cpu = cpu_seconds();
   while (Clock::now() < end) {
     const ssize_t n = ::write(fd.get(), buffer.data(), buffer.size());
     if (n < 0) die("write");
     bytes += static_cast<double>(n);
   }
   const double elapsed = std::chrono::duration<double>(Clock::now() - start).count();
-  std::printf("{\"gbit_s\": %.4f}\n", bytes * 8 / elapsed / 1e9);
+  std::printf("{\"gbit_s\": %.4f, \"work\": %.6f, \"cpu_s\": %.9f}\n", bytes * 8 / elapsed / 1e9,
+              bytes * 8 / 1e9, cpu_seconds() - cpu);
   return 0;
 }
 
@@ -146,15 +155,16 @@ void ping_pong(int fd) {
   if (::read(fd, &byte, 1) != 1) die("read");
 }
 
-int report(std::vector<double>& micros, double seconds) {
+int report(std::vector<double>& micros, double seconds, double cpu) {
   std::sort(micros.begin(), micros.end());
   const auto at = [&micros](double part) {
     return micros.empty()
                ? 0.0
                : micros[static_cast<size_t>(part * static_cast<double>(micros.size() - 1))];
   };
-  std::printf("{\"per_s\": %.1f, \"p50_us\": %.1f, \"p99_us\": %.1f}\n",
-              static_cast<double>(micros.size()) / seconds, at(0.5), at(0.99));
+  std::printf(
+      "{\"per_s\": %.1f, \"p50_us\": %.1f, \"p99_us\": %.1f, \"work\": %zu, \"cpu_s\": %.9f}\n",
+      static_cast<double>(micros.size()) / seconds, at(0.5), at(0.99), micros.size(), cpu);
   return micros.empty() ? 1 : 0;
 }
 
@@ -164,6 +174,7 @@ int repeat(double seconds, const Step& step) {
   micros.reserve(1 << 20);
   const auto start = Clock::now();
   const auto end = start + std::chrono::duration<double>(seconds);
+  const double cpu = cpu_seconds();
   auto last = start;
   while (last < end) {
     step();
@@ -171,7 +182,8 @@ int repeat(double seconds, const Step& step) {
     micros.push_back(std::chrono::duration<double, std::micro>(now - last).count());
     last = now;
   }
-  return report(micros, std::chrono::duration<double>(last - start).count());
+  const double used = cpu_seconds() - cpu;
+  return report(micros, std::chrono::duration<double>(last - start).count(), used);
 }
 
 }  // namespace
