@@ -218,21 +218,6 @@ json::object list_definition(const ResourceType& type, OpenApiForm form) {
       {"x-kubernetes-group-version-kind", json::array{group_version_kind(type, type.list_kind)}}};
 }
 
-}  // namespace
-
-std::string definition_name(const ResourceType& type) {
-  if (!type.schema->definition.empty()) return type.schema->definition;
-  return fmt::format("{}.{}.{}", reversed(type.group), type.version, type.kind);
-}
-
-json::object group_version_kind(const ResourceType& type, std::string_view kind) {
-  return json::object{{"group", type.group}, {"kind", kind}, {"version", type.version}};
-}
-
-std::vector<OpenApiPath> openapi_paths(const ResourceType& type) {
-  return PathWriter(type).write();
-}
-
 std::string_view query_parameter_about(std::string_view name) {
   static const std::map<std::string, std::string, std::less<>> kAbout{
       {"allowWatchBookmarks", "Whether a watch may contain events of type BOOKMARK."},
@@ -260,6 +245,65 @@ std::string_view query_parameter_type(std::string_view name) {
   if (name == "watch" || name == "allowWatchBookmarks" || name == "force") return "boolean";
   if (name == "limit" || name == "timeoutSeconds" || name == "gracePeriodSeconds") return "integer";
   return "string";
+}
+
+// A parameter without its place in the API's two ways: the type beside the name, or as a schema.
+json::object parameter(OpenApiForm form, std::string_view in, std::string_view name,
+                       std::string_view about, std::string_view type) {
+  json::object out{{"description", about}, {"in", in}, {"name", name}};
+  json::object schema{{"type", type}, {"uniqueItems", true}};
+  if (form == OpenApiForm::kV3) {
+    out["schema"] = std::move(schema);
+  } else {
+    for (auto& member : schema) out[member.key()] = std::move(member.value());
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string definition_name(const ResourceType& type) {
+  if (!type.schema->definition.empty()) return type.schema->definition;
+  return fmt::format("{}.{}.{}", reversed(type.group), type.version, type.kind);
+}
+
+json::object group_version_kind(const ResourceType& type, std::string_view kind) {
+  return json::object{{"group", type.group}, {"kind", kind}, {"version", type.version}};
+}
+
+std::vector<OpenApiPath> openapi_paths(const ResourceType& type) {
+  return PathWriter(type).write();
+}
+
+json::array openapi_query(const OpenApiOperation& operation, OpenApiForm form) {
+  json::array out;
+  for (const std::string& name : operation.query) {
+    out.push_back(
+        parameter(form, "query", name, query_parameter_about(name), query_parameter_type(name)));
+  }
+  return out;
+}
+
+json::object openapi_path_items(const std::vector<ResourceTypePtr>& types, OpenApiForm form,
+                                const RenderOperation& operation) {
+  json::object paths;
+  for (const ResourceTypePtr& type : types) {
+    for (const OpenApiPath& path : openapi_paths(*type)) {
+      json::object item;
+      for (const OpenApiOperation& op : path.operations) item[op.method] = operation(*type, op);
+      json::array parameters;
+      for (const std::string& name : path.parameters) {
+        json::object one = parameter(
+            form, "path", name, name == "name" ? "Name of the object." : "Namespace of the object.",
+            "string");
+        one["required"] = true;
+        parameters.push_back(std::move(one));
+      }
+      if (!parameters.empty()) item["parameters"] = std::move(parameters);
+      paths[path.url] = std::move(item);
+    }
+  }
+  return paths;
 }
 
 json::object openapi_definitions(const std::vector<ResourceTypePtr>& types, OpenApiForm form) {

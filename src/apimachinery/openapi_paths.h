@@ -2,6 +2,7 @@
 // paths and the operations on them.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -39,8 +40,13 @@ struct OpenApiPath {
 // The paths of a resource and its subresources.
 std::vector<OpenApiPath> openapi_paths(const ResourceType& type);
 
-std::string_view query_parameter_about(std::string_view name);
-std::string_view query_parameter_type(std::string_view name);  // string, boolean, integer
+// The query parameters of an operation, as the entries of "parameters".
+json::array openapi_query(const OpenApiOperation& operation, OpenApiForm form);
+
+// The content of "paths" for these types; `operation` gives what stands behind a method.
+using RenderOperation = std::function<json::object(const ResourceType&, const OpenApiOperation&)>;
+json::object openapi_path_items(const std::vector<ResourceTypePtr>& types, OpenApiForm form,
+                                const RenderOperation& operation);
 
 // The definitions of `types` and everything they refer to, with the lists of the types, by name.
 json::object openapi_definitions(const std::vector<ResourceTypePtr>& types, OpenApiForm form);

@@ -32,13 +32,7 @@ json::object operation(const ResourceType& type, const OpenApiOperation& op) {
                      {"schema", op.body_definition.empty() ? json::object{{"type", "object"}}
                                                            : reference(op.body_definition)}});
   }
-  for (const std::string& name : op.query) {
-    parameters.push_back(json::object{{"description", query_parameter_about(name)},
-                                      {"in", "query"},
-                                      {"name", name},
-                                      {"type", query_parameter_type(name)},
-                                      {"uniqueItems", true}});
-  }
+  for (json::value& one : openapi_query(op, OpenApiForm::kV2)) parameters.push_back(std::move(one));
   if (!parameters.empty()) out["parameters"] = std::move(parameters);
   out["responses"] = json::object{
       {"200", json::object{{"description", "OK"}, {"schema", reference(op.result_definition)}}}};
@@ -50,28 +44,9 @@ json::object operation(const ResourceType& type, const OpenApiOperation& op) {
 }  // namespace
 
 json::value openapi_v2_document(const ResourceCatalog& catalog) {
-  json::object paths;
-  for (const ResourceTypePtr& type : catalog.types()) {
-    for (const OpenApiPath& path : openapi_paths(*type)) {
-      json::object item;
-      for (const OpenApiOperation& op : path.operations) item[op.method] = operation(*type, op);
-      json::array parameters;
-      for (const std::string& name : path.parameters) {
-        parameters.push_back(json::object{
-            {"description", name == "name" ? "Name of the object." : "Namespace of the object."},
-            {"in", "path"},
-            {"name", name},
-            {"required", true},
-            {"type", "string"},
-            {"uniqueItems", true}});
-      }
-      if (!parameters.empty()) item["parameters"] = std::move(parameters);
-      paths[path.url] = std::move(item);
-    }
-  }
   return json::object{{"swagger", "2.0"},
                       {"info", json::object{{"title", "Caracal"}, {"version", "v1.32.0"}}},
-                      {"paths", std::move(paths)},
+                      {"paths", openapi_path_items(catalog.types(), OpenApiForm::kV2, operation)},
                       {"definitions", openapi_definitions(catalog.types(), OpenApiForm::kV2)}};
 }
 

@@ -24,14 +24,7 @@ json::object operation(const ResourceType& type, const OpenApiOperation& op) {
   json::object out;
   out["description"] = op.about;
   out["operationId"] = op.id;
-  json::array parameters;
-  for (const std::string& name : op.query) {
-    parameters.push_back(json::object{
-        {"description", query_parameter_about(name)},
-        {"in", "query"},
-        {"name", name},
-        {"schema", json::object{{"type", query_parameter_type(name)}, {"uniqueItems", true}}}});
-  }
+  json::array parameters = openapi_query(op, OpenApiForm::kV3);
   if (!parameters.empty()) out["parameters"] = std::move(parameters);
   if (op.has_body) {
     out["requestBody"] = json::object{{"content", content_of(op.body_types, op.body_definition)},
@@ -54,28 +47,10 @@ std::string document_path(std::string_view group, std::string_view version) {
 json::value openapi_v3_document(const ResourceCatalog& catalog, std::string_view group,
                                 std::string_view version) {
   const std::vector<ResourceTypePtr> types = catalog.in_version(group, version);
-  json::object paths;
-  for (const ResourceTypePtr& type : types) {
-    for (const OpenApiPath& path : openapi_paths(*type)) {
-      json::object item;
-      for (const OpenApiOperation& op : path.operations) item[op.method] = operation(*type, op);
-      json::array parameters;
-      for (const std::string& name : path.parameters) {
-        parameters.push_back(json::object{
-            {"description", name == "name" ? "Name of the object." : "Namespace of the object."},
-            {"in", "path"},
-            {"name", name},
-            {"required", true},
-            {"schema", json::object{{"type", "string"}, {"uniqueItems", true}}}});
-      }
-      if (!parameters.empty()) item["parameters"] = std::move(parameters);
-      paths[path.url] = std::move(item);
-    }
-  }
   return json::object{
       {"openapi", "3.0.0"},
       {"info", json::object{{"title", "Caracal"}, {"version", "v1.32.0"}}},
-      {"paths", std::move(paths)},
+      {"paths", openapi_path_items(types, OpenApiForm::kV3, operation)},
       {"components", json::object{{"schemas", openapi_definitions(types, OpenApiForm::kV3)}}}};
 }
 

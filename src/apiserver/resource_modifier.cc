@@ -41,6 +41,14 @@ HttpResponse success(int code, const ResourceType& type, const json::value& obje
   return json_response(code, jsonio::to_string(json::value(std::move(status))));
 }
 
+// The object as it is now, in the form the client asked for.
+HttpResponse written(const WriteOutcome& outcome, const ObjectView& view,
+                     const std::vector<std::string>& warnings) {
+  HttpResponse response = json_response(outcome.code, view.render(outcome.object));
+  for (const std::string& warning : warnings) add_warning(response, warning);
+  return response;
+}
+
 // DELETE bodies are optional, and their kind is always DeleteOptions.
 ApiResult<json::value> decode_optional_body(const HttpRequest& request) {
   if (request.body.empty()) return json::value();
@@ -115,9 +123,7 @@ ApiResult<ResourceModifier::Step> ResourceModifier::plan_create(const HttpReques
   return [this, target, view, warnings,
           object = std::move(object)](Transaction& transaction) -> ApiResult<HttpResponse> {
     CARACAL_API_ASSIGN(const WriteOutcome outcome, writer_.create(transaction, target, object));
-    HttpResponse response = json_response(outcome.code, view.render(outcome.object));
-    for (const std::string& warning : warnings) add_warning(response, warning);
-    return response;
+    return written(outcome, view, warnings);
   };
 }
 
@@ -131,9 +137,7 @@ ApiResult<ResourceModifier::Step> ResourceModifier::plan_update(const HttpReques
   return [this, target, view, warnings,
           object = std::move(object)](Transaction& transaction) -> ApiResult<HttpResponse> {
     CARACAL_API_ASSIGN(const WriteOutcome outcome, writer_.update(transaction, target, object));
-    HttpResponse response = json_response(outcome.code, view.render(outcome.object));
-    for (const std::string& warning : warnings) add_warning(response, warning);
-    return response;
+    return written(outcome, view, warnings);
   };
 }
 
@@ -181,9 +185,7 @@ ApiResult<ResourceModifier::Step> ResourceModifier::plan_patch(const HttpRequest
   return [this, target, view,
           patch = std::move(patch)](Transaction& transaction) -> ApiResult<HttpResponse> {
     CARACAL_API_ASSIGN(const WriteOutcome outcome, writer_.patch(transaction, target, patch));
-    HttpResponse response = json_response(outcome.code, view.render(outcome.object));
-    for (const std::string& warning : outcome.warnings) add_warning(response, warning);
-    return response;
+    return written(outcome, view, outcome.warnings);
   };
 }
 
