@@ -25,6 +25,16 @@ class RandomTables {
       if (coin()) t.ports[{PortSpace::kUdp, static_cast<uint16_t>(i)}] = number();
       if (coin()) t.peers[{i, number()}] = number();
       if (coin()) t.rows.insert({i, number()});
+      if (coin()) t.otherwise[i] = number();
+      if (coin()) t.wide_rows.insert({i, PortSpace::kTcp, 1, static_cast<uint16_t>(number())});
+      if (coin()) t.logged.insert({i, number()});
+      if (coin()) t.refused.insert({i, number()});
+      if (coin()) t.own_splits[{i, net::IpAddr::v4(number())}] = number();
+      if (coin()) t.port_splits[{i, PortSpace::kUdp, 0}] = number();
+      if (coin()) t.hosts[{HostHook::kIngress, name}] = {Disposition::kPoliced, number()};
+      if (coin())
+        t.failsafes.insert({direction, PortSpace::kTcp, static_cast<uint16_t>(i), net::Cidr()});
+      if (coin()) t.settings[Setting::kToHost] = number();
     }
     return t;
   }
@@ -149,6 +159,96 @@ TEST_F(Allows, BothFamilies) {
   EXPECT_FALSE(ask("2001:db9::", 81));
   EXPECT_FALSE(ask("::", 81));
 }
+// Group 7 as above, by everything a pod's tables have.
+class Decide : public Allows {
+ protected:
+  Decision pod(const char* peer, uint16_t port, uint16_t source_port = 999,
+               PortSpace space = PortSpace::kTcp, const char* own = "10.0.9.9") {
+    return decide(t, Direction::kIngress, "p",
+                  {address(peer), address(own), space, port, source_port});
+  }
+  static constexpr TableVerdict kYes = TableVerdict::kAllowed, kNo = TableVerdict::kDenied,
+                                kOpen = TableVerdict::kUndecided;
+};
+TEST_F(Decide, OtherwiseAndRowZero) {
+  t.peers = {{{7, 2}, 0}, {{7, 3}, 3}};
+  t.otherwise[7] = 1;
+  EXPECT_EQ(pod("1.1.1.1", 80).verdict, kYes);  // by otherwise
+  EXPECT_EQ(pod("1.1.1.1", 81).verdict, kNo);
+  EXPECT_EQ(pod("10.0.0.1", 80).verdict, kNo);   // row 0
+  EXPECT_EQ(pod("10.0.0.9", 80).verdict, kYes);  // a row of its own
+}
+TEST_F(Decide, WideRowsHoldWhatTheirIntervalsHold) {
+  t.wide_rows = {{2, PortSpace::kUdp, 100, 200},
+                 {2, PortSpace::kUdp, 300, 300},
+                 {2, PortSpace::kSctp, 0, 65535},
+                 {1, PortSpace::kUdp, 5, 5}};
+  for (const uint16_t port : {uint16_t{5}, uint16_t{100}})  // identity 1: the row of anyone only
+    EXPECT_EQ(pod("10.0.1.0", port, 1, PortSpace::kUdp).verdict, port == 5 ? kYes : kNo) << port;
+  t.rows.erase({2, 1});
+  for (const auto& [port, yes] : {std::pair<uint16_t, bool>{99, false},
+                                  {100, true},
+                                  {200, true},
+                                  {201, false},
+                                  {300, true},
+                                  {301, false}})
+    EXPECT_EQ(pod("10.0.0.1", port, 1, PortSpace::kUdp).verdict, yes ? kYes : kNo) << port;
+  EXPECT_EQ(pod("10.0.0.1", 65535, 1, PortSpace::kSctp).verdict, kYes);
+}
+TEST_F(Decide, LoggedIsToldWhateverTheVerdict) {
+  t.logged = {{2, 1}, {3, 1}};
+  const Decision yes = pod("10.0.0.1", 79), no = pod("10.0.0.9", 79), quiet = pod("10.0.0.9", 80);
+  EXPECT_TRUE(yes.logged && yes.verdict == kYes);
+  EXPECT_TRUE(no.logged && no.verdict == kNo);
+  EXPECT_TRUE(!quiet.logged && quiet.verdict == kYes);
+}
+TEST_F(Decide, OwnAddressThenSourcePortChooseTheGroup) {
+  t.own_splits[{7, address("10.0.9.9")}] = 8;
+  t.port_splits = {{{8, PortSpace::kTcp, 0}, 9},
+                   {{8, PortSpace::kTcp, 1000}, 10},
+                   {{7, PortSpace::kTcp, 0}, 10}};
+  t.peers[{10, kAnyone}] = 2;
+  EXPECT_EQ(pod("1.1.1.1", 5, 999).verdict, kNo);
+  EXPECT_EQ(pod("1.1.1.1", 5, 1000).verdict, kYes);
+  EXPECT_EQ(pod("1.1.1.1", 5, 1, PortSpace::kTcp, "10.0.9.8").verdict, kYes);  // 7 -> 10
+  EXPECT_EQ(pod("1.1.1.1", 80, 1000, PortSpace::kUdp).verdict, kNo);           // 8: no UDP split
+}
+TEST_F(Decide, HostHooksGoOnOrDeny) {
+  t.hosts = {{{HostHook::kIngress, "eth0"}, {Disposition::kPoliced, 7}},
+             {{HostHook::kIngress, "*"}, {Disposition::kClosed, 0}},
+             {{HostHook::kPreDnat, "*"}, {Disposition::kPoliced, 7}}};
+  const auto host = [&](HostHook hook, const char* interface, const char* peer, uint16_t port) {
+    return decide(t, hook, interface, {address(peer), {}, PortSpace::kTcp, port, uint16_t{22}})
+        .verdict;
+  };
+  EXPECT_EQ(host(HostHook::kIngress, "eth0", "1.1.1.1", 80), kYes);
+  EXPECT_EQ(host(HostHook::kIngress, "eth0", "1.1.1.1", 81), kNo);
+  EXPECT_EQ(host(HostHook::kIngress, "eth1", "1.1.1.1", 80), kNo);
+  EXPECT_EQ(host(HostHook::kIngress, "lo", "1.1.1.1", 80), kOpen);
+  EXPECT_EQ(host(HostHook::kEgress, "eth0", "1.1.1.1", 80), kOpen);
+  EXPECT_EQ(host(HostHook::kPreDnat, "eth0", "1.1.1.1", 80), kYes);
+  EXPECT_EQ(host(HostHook::kPreDnat, "eth0", "10.0.0.9", 81), kOpen);
+  t.refused.insert({3, 1});
+  EXPECT_EQ(host(HostHook::kPreDnat, "eth0", "10.0.0.9", 81), kNo);
+}
+TEST_F(Decide, FailsafesHoldForTheirNetsAndForAnswersWhereNothingTracks) {
+  for (const HostHook hook : {HostHook::kIngress, HostHook::kForwardIngress,
+                              HostHook::kUntrackedIngress, HostHook::kUntrackedEgress})
+    t.hosts[{hook, "eth0"}] = {Disposition::kClosed, 0};
+  t.failsafes = {{Direction::kIngress, PortSpace::kTcp, 22, *net::Cidr::parse("10.0.0.0/8")}};
+  const auto host = [&](HostHook hook, const char* peer, uint16_t port, uint16_t source_port) {
+    return decide(t, hook, "eth0", {address(peer), {}, PortSpace::kTcp, port, source_port}).verdict;
+  };
+  EXPECT_EQ(host(HostHook::kIngress, "10.1.1.1", 22, 1), kYes);
+  EXPECT_EQ(host(HostHook::kIngress, "11.1.1.1", 22, 1), kNo);
+  EXPECT_EQ(host(HostHook::kIngress, "10.1.1.1", 23, 1), kNo);
+  EXPECT_EQ(host(HostHook::kForwardIngress, "10.1.1.1", 22, 1), kNo);
+  EXPECT_EQ(host(HostHook::kUntrackedIngress, "10.1.1.1", 22, 1), kYes);
+  EXPECT_EQ(host(HostHook::kUntrackedEgress, "10.1.1.1", 1, 22), kYes);
+  EXPECT_EQ(host(HostHook::kUntrackedEgress, "10.1.1.1", 22, 1), kNo);
+  EXPECT_EQ(host(HostHook::kUntrackedIngress, "10.1.1.1", 1, 22), kNo);
+}
+
 TEST_F(Allows, NothingFallsThroughHolesOfBrokenTables) {
   t.ranges.erase(address("::"));
   t.ranges.erase(address("2001:db8::"));

@@ -9,10 +9,16 @@
 #include <string>
 #include <variant>
 
+#include "model/endpoint_slice.h"
+#include "model/host_endpoint.h"
+#include "model/host_interface.h"
 #include "model/namespace.h"
+#include "model/network_set.h"
 #include "model/node.h"
 #include "model/pod.h"
 #include "model/policy.h"
+#include "model/policy_settings.h"
+#include "model/service_account.h"
 
 namespace caracal::model {
 
@@ -37,6 +43,39 @@ struct PolicyUpdate {
   std::optional<std::string> invalid;
 };
 
+// kDefaultTier, kAdminTier and kBaselineTier exist from the start; removing one brings back its
+// initial form. Policies of a tier that does not exist come after all others and deny by default.
+struct TierUpdate {
+  std::string key;
+  std::optional<Tier> value;
+};
+struct NetworkSetUpdate {
+  ObjectName key;
+  std::optional<NetworkSet> value;
+};
+struct ServiceAccountUpdate {
+  ObjectName key;
+  std::optional<ServiceAccount> value;
+};
+struct EndpointSliceUpdate {
+  ObjectName key;
+  std::optional<EndpointSlice> value;
+};
+// Of every node: as peers all count, as targets of policy those of this node.
+struct HostEndpointUpdate {
+  std::string key;
+  std::optional<HostEndpoint> value;
+};
+
+struct HostInterfaceUpdate {
+  std::string key /* interface */;
+  std::optional<HostInterface> value;
+};
+// The settings that hold now, all of them; none: the defaults.
+struct PolicySettingsUpdate {
+  std::optional<PolicySettings> value;
+};
+
 // A workload interface of this node: made known by CNI ADD (or recovered after a restart), gone
 // with DEL. The calculation computes policy for local endpoints only.
 struct LocalEndpoint {
@@ -51,6 +90,8 @@ struct LocalEndpointUpdate {
 };
 
 using Update =
-    std::variant<PodUpdate, NamespaceUpdate, NodeUpdate, PolicyUpdate, LocalEndpointUpdate>;
+    std::variant<PodUpdate, NamespaceUpdate, NodeUpdate, PolicyUpdate, LocalEndpointUpdate,
+                 TierUpdate, NetworkSetUpdate, ServiceAccountUpdate, EndpointSliceUpdate,
+                 HostEndpointUpdate, HostInterfaceUpdate, PolicySettingsUpdate>;
 
 }  // namespace caracal::model

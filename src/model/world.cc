@@ -1,5 +1,8 @@
 #include "model/world.h"
 
+#include <algorithm>
+#include <tuple>
+
 namespace caracal::model {
 namespace {
 
@@ -21,6 +24,29 @@ struct Apply {
   void operator()(const LocalEndpointUpdate& u) const {
     put(world.local_endpoints, u.key, u.value);
   }
+  void operator()(const NetworkSetUpdate& u) const { put(world.network_sets, u.key, u.value); }
+  void operator()(const ServiceAccountUpdate& u) const {
+    put(world.service_accounts, u.key, u.value);
+  }
+  void operator()(const EndpointSliceUpdate& u) const {
+    put(world.endpoint_slices, u.key, u.value);
+  }
+  void operator()(const HostEndpointUpdate& u) const { put(world.host_endpoints, u.key, u.value); }
+  void operator()(const HostInterfaceUpdate& u) const {
+    put(world.host_interfaces, u.key, u.value);
+  }
+  void operator()(const PolicySettingsUpdate& u) const {
+    world.settings = u.value.value_or(PolicySettings());
+  }
+  void operator()(const TierUpdate& u) const {
+    std::erase_if(world.tiers, [&](const Tier& tier) { return tier.name == u.key; });
+    if (u.value) world.tiers.push_back(*u.value);
+    for (const Tier& tier : initial_tiers())
+      if (!u.value && tier.name == u.key) world.tiers.push_back(tier);
+    std::sort(world.tiers.begin(), world.tiers.end(), [](const Tier& a, const Tier& b) {
+      return std::tie(a.order, a.name) < std::tie(b.order, b.name);
+    });
+  }
   void operator()(const PolicyUpdate& u) const {
     world.policies.erase(u.key);
     world.invalid_policies.erase(u.key);
@@ -34,16 +60,20 @@ struct Apply {
 
 }  // namespace
 
+std::vector<Tier> initial_tiers() { return {kAdminTier, kDefaultTier, kBaselineTier}; }
+
 Policy enforced_form(const PolicyUpdate& invalid) {
   Policy policy;
   if (invalid.value) {
     policy = *invalid.value;
   } else {
-    policy.selects.in_namespace = invalid.key.name.ns;
+    // A cluster-wide policy of which nothing is known selects every pod.
+    if (!invalid.key.name.ns.empty()) policy.selects.in_namespace = invalid.key.name.ns;
     policy.applies_ingress = true;
     policy.applies_egress = true;
   }
   policy.id = invalid.key;
+  if (is_staged(invalid.key.kind) && !policy.staged) policy.staged = StagedAction::kIgnore;
   policy.ingress.clear();
   policy.egress.clear();
   return policy;

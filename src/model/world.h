@@ -24,6 +24,9 @@ struct InvalidPolicy {
 // closed.
 Policy enforced_form(const PolicyUpdate& invalid);
 
+// The tiers that always exist, by order.
+std::vector<Tier> initial_tiers();
+
 struct World {
   std::map<ObjectName, Pod> pods;
   std::map<std::string, Namespace> namespaces;
@@ -31,8 +34,15 @@ struct World {
   std::map<PolicyId, Policy> policies;
   std::map<PolicyId, InvalidPolicy> invalid_policies;  // no key is in both
   std::map<std::string, LocalEndpoint> local_endpoints;
-  // Tiers by order; a policy of a tier that is not here comes last and denies by default.
-  std::vector<Tier> tiers = {kDefaultTier};
+  std::map<ObjectName, NetworkSet> network_sets;
+  std::map<ObjectName, ServiceAccount> service_accounts;
+  std::map<ObjectName, EndpointSlice> endpoint_slices;
+  std::map<std::string, HostEndpoint> host_endpoints;
+  std::map<std::string, HostInterface> host_interfaces;
+  PolicySettings settings;
+  // Tiers by order, then name; a policy of a tier that is not here comes last and denies by
+  // default.
+  std::vector<Tier> tiers = initial_tiers();
 
   void apply(const Update& update);
   bool operator==(const World&) const = default;
