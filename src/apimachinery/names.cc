@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/strings.h"
+#include "selector/label_syntax.h"
 
 namespace caracal::apimachinery {
 namespace {
@@ -26,12 +27,6 @@ NameFault too_long(size_t limit) { return fmt::format("must have at most {} char
 bool is_label(std::string_view text) {
   return !text.empty() && is_lower_or_digit(text.front()) && is_lower_or_digit(text.back()) &&
          all(text, [](char c) { return is_lower_or_digit(c) || c == '-'; });
-}
-
-// The part of a qualified name behind the slash, and label values: [A-Za-z0-9] at both ends.
-bool is_word(std::string_view text) {
-  return !text.empty() && is_alphanumeric(text.front()) && is_alphanumeric(text.back()) &&
-         all(text, [](char c) { return is_alphanumeric(c) || c == '-' || c == '_' || c == '.'; });
 }
 
 }  // namespace
@@ -69,33 +64,9 @@ NameFault check_path_segment(std::string_view text) {
   return std::nullopt;
 }
 
-NameFault check_qualified_name(std::string_view text) {
-  const size_t slash = text.find('/');
-  std::string_view name = text;
-  if (slash != std::string_view::npos) {
-    const std::string_view prefix = text.substr(0, slash);
-    name = text.substr(slash + 1);
-    if (prefix.empty()) return "the prefix before '/' must not be empty";
-    if (NameFault fault = check_dns1123_subdomain(prefix)) return "the prefix before '/' " + *fault;
-    if (name.find('/') != std::string_view::npos) {
-      return "must be a name, or a DNS subdomain, one '/' and a name (for example "
-             "'example.org/role')";
-    }
-  }
-  if (name.empty()) return "the name part must not be empty";
-  if (name.size() > 63) return "the name part " + *too_long(63);
-  if (is_word(name)) return std::nullopt;
-  return "the name part must be letters, digits, '-', '_' and '.', a letter or digit at both ends "
-         "(regex '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
-}
+NameFault check_qualified_name(std::string_view text) { return selector::label_key_problem(text); }
 
-NameFault check_label_value(std::string_view text) {
-  if (text.size() > 63) return too_long(63);
-  if (text.empty() || is_word(text)) return std::nullopt;
-  return "a label's value must be empty, or letters, digits, '-', '_' and '.', a letter or digit "
-         "at both "
-         "ends (regex '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
-}
+NameFault check_label_value(std::string_view text) { return selector::label_value_problem(text); }
 
 NameFault check_config_key(std::string_view text) {
   if (text.size() > 253) return too_long(253);

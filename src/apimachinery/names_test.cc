@@ -52,7 +52,7 @@ TEST(Names, FaultsSayTheRule) {
   EXPECT_THAT(*check_dns1123_label("A"), HasSubstr("'[a-z0-9]([-a-z0-9]*[a-z0-9])?'"));
   EXPECT_THAT(*check_dns1123_label(std::string(64, 'a')), HasSubstr("at most 63"));
   EXPECT_THAT(*check_qualified_name("A.b/c"),
-              HasSubstr("prefix before '/' must be an RFC 1123 subdomain"));
+              HasSubstr("the part before '/' must be a DNS subdomain"));
 }
 
 TEST(Names, RuleOfAKind) {

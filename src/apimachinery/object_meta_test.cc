@@ -53,9 +53,9 @@ TEST(ObjectMeta, Names) {
 
 TEST(ObjectMeta, LabelsAndAnnotations) {
   EXPECT_THAT(faults(R"({"name":"a","namespace":"b","labels":{"a b":"c"}})"),
-              HasSubstr(R"(metadata.labels: Invalid value: "a b": the name part must be)"));
+              HasSubstr(R"(metadata.labels: Invalid value: "a b": the name must be)"));
   EXPECT_THAT(faults(R"({"name":"a","namespace":"b","labels":{"k":"a b"}})"),
-              HasSubstr(R"(metadata.labels[k]: Invalid value: "a b": a label's value must be)"));
+              HasSubstr(R"(metadata.labels[k]: Invalid value: "a b": a label value is empty, or)"));
   EXPECT_THAT(faults(R"({"name":"a","namespace":"b","annotations":{"a b":"c"}})"),
               HasSubstr("metadata.annotations: Invalid value"));
   const std::string big(kMaxAnnotationsBytes, 'x');

@@ -5,6 +5,7 @@
 #include "apimachinery/crd.h"
 #include "apiserver/object.h"
 #include "base/log.h"
+#include "calico/object_rules.h"
 
 namespace caracal::apiserver {
 namespace {
@@ -124,6 +125,10 @@ Status bootstrap(Store& store, const apimachinery::ResourceRegistry& registry, O
   if (!bundled_crds) return {};
   CARACAL_ASSIGN(std::vector<json::value> bundle, apimachinery::bundled_crds());
   for (json::value& crd : bundle) CARACAL_TRY(ensure_crd(store, writer, crds, std::move(crd)));
+  const ResourceTypePtr tiers = registry.snapshot()->find("projectcalico.org", "v3", "tiers");
+  if (!tiers) return {};  // a CRD of the user's own, without this version
+  for (json::value& tier : calico::builtin_tiers())
+    CARACAL_TRY(ensure_object(store, writer, tiers, "", std::move(tier)));
   return {};
 }
 

@@ -1,5 +1,6 @@
 // What a new server must hold before it answers: the built-in namespaces, the service `kubernetes`,
-// the bundled CRDs. Idempotent: at later starts only what is missing or outdated is written.
+// the bundled CRDs and the tiers that always exist. Idempotent: at later starts only what is
+// missing or outdated is written.
 #pragma once
 
 #include <cstdint>

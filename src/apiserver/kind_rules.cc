@@ -7,6 +7,7 @@
 
 #include "apimachinery/crd.h"
 #include "apiserver/object.h"
+#include "calico/object_rules.h"
 
 namespace caracal::apiserver {
 namespace {
@@ -35,6 +36,11 @@ std::string_view qos_class(const json::value& pod) {
 }
 
 }  // namespace
+
+bool is_tier(const ResourceType& type) {
+  return !type.builtin && type.kind == "Tier" &&
+         (type.group == "projectcalico.org" || type.group == "crd.projectcalico.org");
+}
 
 bool is_kind(const ResourceType& type, std::string_view group, std::string_view kind) {
   return type.builtin && type.group == group && type.kind == kind;
@@ -101,6 +107,7 @@ void prepare_delete(const ResourceType& type, json::value& object) {
 std::optional<std::string> deletion_forbidden(const ResourceType& type, std::string_view name) {
   static constexpr std::array<std::string_view, 3> kImmortal = {"default", "kube-system",
                                                                 "kube-public"};
+  if (is_tier(type) && calico::is_builtin_tier(name)) return "this tier may not be deleted";
   if (is_kind(type, "", "Namespace") &&
       std::find(kImmortal.begin(), kImmortal.end(), name) != kImmortal.end()) {
     return "this namespace may not be deleted";

@@ -21,6 +21,9 @@ inline constexpr std::string_view kOrphanFinalizer = "orphan";
 
 bool is_kind(const apimachinery::ResourceType& type, std::string_view group, std::string_view kind);
 
+// A Tier of either of Calico's groups.
+bool is_tier(const apimachinery::ResourceType& type);
+
 // Before a new object is validated and stored.
 void prepare_create(const apimachinery::ResourceType& type,
                     const apimachinery::ResourceCatalog& catalog, json::value& object);

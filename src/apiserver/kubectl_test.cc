@@ -347,6 +347,75 @@ TEST_P(KubectlTest, CustomResources) {
   EXPECT_NE(kubectl({"get", "gadgets"}).exit_code, 0);
 }
 
+// One object of every kind that says policy, with its short name.
+TEST_P(KubectlTest, PolicyKinds) {
+  const struct {
+    const char* version;
+    const char* kind;
+    const char* resource;
+    const char* short_name;  // "": none
+    const char* spec;
+    const char* explained;  // a field of spec, and a word of its text
+    const char* text;
+  } kKinds[] = {
+      {"projectcalico.org/v3", "NetworkPolicy", "networkpolicies.projectcalico.org", "cnp",
+       "{selector: has(a), ingress: [{action: Allow}]}", "selector", "endpoints"},
+      {"projectcalico.org/v3", "GlobalNetworkPolicy", "globalnetworkpolicies.projectcalico.org",
+       "gnp", "{order: 5, ingress: [{action: Deny}]}", "preDNAT", "translation"},
+      {"projectcalico.org/v3", "StagedNetworkPolicy", "stagednetworkpolicies.projectcalico.org",
+       "snp", "{selector: all()}", "stagedAction", "tried out"},
+      {"projectcalico.org/v3", "StagedGlobalNetworkPolicy",
+       "stagedglobalnetworkpolicies.projectcalico.org", "sgnp", "{}", "tier", "Tier"},
+      {"projectcalico.org/v3", "StagedKubernetesNetworkPolicy",
+       "stagedkubernetesnetworkpolicies.projectcalico.org", "sknp", "{podSelector: {}}",
+       "podSelector", "Pods"},
+      {"projectcalico.org/v3", "Tier", "tiers.projectcalico.org", "", "{order: 7}", "order",
+       "lowest first"},
+      {"projectcalico.org/v3", "NetworkSet", "networksets.projectcalico.org", "netset",
+       "{nets: [10.0.0.0/8]}", "nets", "ranges"},
+      {"projectcalico.org/v3", "GlobalNetworkSet", "globalnetworksets.projectcalico.org", "gns",
+       "{nets: ['2001:db8::/32']}", "nets", "ranges"},
+      {"projectcalico.org/v3", "HostEndpoint", "hostendpoints.projectcalico.org", "hep",
+       "{node: n1, interfaceName: eth0}", "expectedIPs", "Addresses"},
+      {"policy.networking.k8s.io/v1alpha2", "ClusterNetworkPolicy",
+       "clusternetworkpolicies.policy.networking.k8s.io", "",
+       "{tier: Admin, priority: 5, subject: {namespaces: {}}}", "priority", "lowest number"},
+      {"policy.networking.k8s.io/v1alpha1", "AdminNetworkPolicy",
+       "adminnetworkpolicies.policy.networking.k8s.io", "anp",
+       "{priority: 5, subject: {namespaces: {}}}", "subject", "Pods"},
+      {"policy.networking.k8s.io/v1alpha1", "BaselineAdminNetworkPolicy",
+       "baselineadminnetworkpolicies.policy.networking.k8s.io", "banp",
+       "{subject: {namespaces: {}}}", "subject", "Pods"},
+  };
+  for (const auto& c : kKinds) {
+    const std::string name = fmt::format("{}-p", ns_);
+    const std::string manifest =
+        fmt::format("apiVersion: {}\nkind: {}\nmetadata: {{name: {}}}\nspec: {}\n", c.version,
+                    c.kind, name, c.spec);
+    EXPECT_THAT(out({"apply", "-f", "-"}, manifest), HasSubstr(name + " created\n")) << c.kind;
+    EXPECT_THAT(out({"apply", "-f", "-"}, manifest), HasSubstr(name + " unchanged\n")) << c.kind;
+    const std::string short_name = *c.short_name == '\0' ? c.resource : c.short_name;
+    EXPECT_THAT(out({"get", short_name, name}), AllOf(HasSubstr("AGE"), HasSubstr(name)));
+    EXPECT_THAT(out({"explain", "--api-version", c.version,
+                     std::string(c.resource, std::string_view(c.resource).find('.')) + ".spec." +
+                         c.explained}),
+                HasSubstr(c.text))
+        << c.kind;
+    out({"delete", c.resource, name});
+  }
+  EXPECT_THAT(error({"delete", "tiers", "default"}), HasSubstr("this tier may not be deleted"));
+  EXPECT_THAT(error({"apply", "-f", "-"},
+                    "apiVersion: projectcalico.org/v3\nkind: NetworkPolicy\nmetadata: {name: x}\n"
+                    "spec: {selector: a = 'b'}\n"),
+              AllOf(HasSubstr("spec.selector"), HasSubstr("column 3")));
+  const CommandOutput warned =
+      kubectl({"apply", "-f", "-"},
+              "apiVersion: projectcalico.org/v3\nkind: NetworkPolicy\nmetadata: {name: x}\n"
+              "spec: {ingress: [{action: Allow, http: {methods: [GET]}}]}\n");
+  EXPECT_EQ(warned.exit_code, 0) << warned.err;
+  EXPECT_THAT(warned.err, HasSubstr("HTTP requests are not inspected"));
+}
+
 TEST_P(KubectlTest, BadManifestsAreExplained) {
   std::string port = kPolicy;
   port.replace(port.find("port: 80"), 8, "port: 70000");

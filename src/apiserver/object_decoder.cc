@@ -5,14 +5,18 @@
 #include "apimachinery/builtin_validation.h"
 #include "apimachinery/crd.h"
 #include "apimachinery/defaulting.h"
+#include "apimachinery/json_patch.h"
 #include "apimachinery/names.h"
 #include "apimachinery/object_meta.h"
 #include "apimachinery/schema_decode.h"
 #include "apimachinery/schema_validate.h"
 #include "apiserver/object.h"
+#include "calico/object_rules.h"
 
 namespace caracal::apiserver {
 namespace {
+
+using apimachinery::FieldPath;
 
 std::string cannot_be_handled(const ResourceType& type, std::string_view why) {
   return fmt::format("{} in version \"{}\" cannot be handled as a {}: {}", type.kind, type.version,
@@ -49,6 +53,40 @@ ApiStatus check_identity(const ResourceType& type, json::object& object) {
   return {};
 }
 
+// The rules of Calico's kinds and their neighbours, which are served as custom resources.
+const calico::ObjectRules* rules_of(const ResourceType& type) {
+  return type.builtin ? nullptr : calico::find_rules(type.group, type.kind);
+}
+
+// Equal in all that rules look at.
+bool same_to_rules(const json::value& a, const json::value& b) {
+  const auto same = [&](std::initializer_list<std::string_view> path) {
+    const json::value* one = jsonio::get(a, path);
+    const json::value* other = jsonio::get(b, path);
+    if (one == nullptr || other == nullptr) return one == other;
+    return apimachinery::json_equal(*one, *other);
+  };
+  return same({"spec"}) && same({"metadata", "labels"}) && same({"metadata", "annotations"});
+}
+
+FieldError field_error(const kube::FieldProblem& problem) {
+  using Type = kube::FieldProblem::Type;
+  const FieldPath path(problem.field);
+  switch (problem.type) {
+    case Type::kRequired:
+      return FieldError::required(path, problem.text);
+    case Type::kForbidden:
+      return FieldError::forbidden(path, problem.text);
+    case Type::kDuplicate:
+      return FieldError::duplicate(path, problem.value);
+    case Type::kInvalid:
+      break;
+  }
+  // Worded by somebody else: "spec.x: text".
+  if (problem.field.empty()) return FieldError::forbidden(path, problem.text);
+  return FieldError::invalid(path, problem.value, problem.text);
+}
+
 }  // namespace
 
 ApiResult<FieldValidation> parse_field_validation(std::string_view text) {
@@ -59,6 +97,14 @@ ApiResult<FieldValidation> parse_field_validation(std::string_view text) {
       ApiError::bad_request(fmt::format("fieldValidation: Unsupported value: \"{}\": supported "
                                         "values: \"\", \"Ignore\", \"Warn\", \"Strict\"",
                                         text)));
+}
+
+std::vector<std::string> object_warnings(const ResourceType& type, const json::value& object) {
+  const calico::ObjectRules* rules = rules_of(type);
+  if (rules == nullptr || !object.is_object()) return {};
+  kube::ObjectReader reader;
+  rules->check(object, reader);
+  return reader.warnings();
 }
 
 ApiResult<json::value> decode_object(const ResourceType& type, json::value value,
@@ -92,6 +138,9 @@ json::value normalize_object(const ResourceType& type, json::value value) {
   apimachinery::drop_nulls(*type.schema, value);
   apimachinery::apply_defaults(type, value);
   if (is_crd(type)) apimachinery::default_crd(value);
+  if (const calico::ObjectRules* rules = rules_of(type); rules && rules->apply_defaults) {
+    rules->apply_defaults(value);
+  }
   return with_leading_members(std::move(value), type);
 }
 
@@ -109,6 +158,13 @@ std::vector<FieldError> validate_object(const ResourceType& type, const json::va
   if (is_crd(type)) {
     append(apimachinery::validate_crd(object));
     if (old != nullptr && errors.empty()) append(apimachinery::validate_crd_update(object, *old));
+  } else if (const calico::ObjectRules* rules = rules_of(type)) {
+    // What an older release took may lose its finalizers, and so go.
+    if (old != nullptr && same_to_rules(object, *old)) return errors;
+    kube::ObjectReader reader;
+    rules->check(object, reader);
+    for (const kube::FieldProblem& problem : reader.problems())
+      errors.push_back(field_error(problem));
   } else if (type.builtin) {
     append(apimachinery::validate_builtin(type.group, type.kind, object, old));
   }

@@ -27,6 +27,9 @@ ApiResult<json::value> decode_object(const ResourceType& type, json::value value
 // decode_object's second half alone: for objects the server changed itself (patches).
 json::value normalize_object(const ResourceType& type, json::value value);
 
+// What of a valid object will not be enforced as written, for its writer.
+std::vector<std::string> object_warnings(const ResourceType& type, const json::value& object);
+
 // Everything that makes an object invalid: schema, metadata, and what its kind demands. `old` is
 // the stored object on an update. With `status_only` just the schema is checked (the rest is the
 // old object).

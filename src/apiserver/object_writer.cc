@@ -13,6 +13,7 @@
 #include "apimachinery/strategic_merge_patch.h"
 #include "apiserver/kind_rules.h"
 #include "apiserver/object.h"
+#include "apiserver/tier_rules.h"
 #include "base/strings.h"
 
 namespace caracal::apiserver {
@@ -192,6 +193,9 @@ ApiResult<WriteOutcome> ObjectWriter::create(Transaction& transaction, const Wri
   if (const auto errors = validate_object(type, object, nullptr); !errors.empty()) {
     return refuse(ApiError::invalid(type, name, errors));
   }
+  if (const auto missing = missing_tier(transaction, *catalog, type, object)) {
+    return refuse(ApiError::invalid(type, name, {*missing}));
+  }
   const ObjectKey key = key_of(type, target.ns, name);
   if (transaction.get(key)) return refuse(ApiError::already_exists(type, name));
 
@@ -307,6 +311,11 @@ ApiResult<WriteOutcome> ObjectWriter::replace(Transaction& transaction, const Wr
               finalizer)));
     }
   }
+  if (!partial &&
+      jsonio::get_string(object, {"spec", "tier"}) != jsonio::get_string(old, {"spec", "tier"})) {
+    if (auto missing = missing_tier(transaction, *registry_.snapshot(), type, object))
+      errors.push_back(std::move(*missing));
+  }
   if (!errors.empty()) return refuse(ApiError::invalid(type, target.name, errors));
 
   if (is_deleting(object) && may_vanish(type, object))
@@ -386,6 +395,10 @@ ApiResult<WriteOutcome> ObjectWriter::remove(Transaction& transaction, const Wri
   }
   if (const auto why = deletion_forbidden(type, target.name)) {
     return refuse(ApiError::forbidden(type, target.name, *why));
+  }
+  if (is_tier(type)) {
+    if (const auto why = tier_in_use(transaction, *registry_.snapshot(), target.name))
+      return refuse(ApiError::conflict(type, target.name, *why));
   }
   const int64_t grace = grace_period(type, object, options.grace_period_seconds);
   json::object& metadata = metadata_of(object);

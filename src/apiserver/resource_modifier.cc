@@ -41,9 +41,14 @@ HttpResponse success(int code, const ResourceType& type, const json::value& obje
   return json_response(code, jsonio::to_string(json::value(std::move(status))));
 }
 
-// The object as it is now, in the form the client asked for.
-HttpResponse written(const WriteOutcome& outcome, const ObjectView& view,
-                     const std::vector<std::string>& warnings) {
+// The object as it is now, in the form the client asked for. What of it is not enforced as written
+// is told with the main resource, not with every status.
+HttpResponse written(const WriteTarget& target, const WriteOutcome& outcome, const ObjectView& view,
+                     std::vector<std::string> warnings) {
+  if (target.subresource.empty()) {
+    for (std::string& warning : object_warnings(*target.type, outcome.object))
+      warnings.push_back(std::move(warning));
+  }
   HttpResponse response = json_response(outcome.code, view.render(outcome.object));
   for (const std::string& warning : warnings) add_warning(response, warning);
   return response;
@@ -123,7 +128,7 @@ ApiResult<ResourceModifier::Step> ResourceModifier::plan_create(const HttpReques
   return [this, target, view, warnings,
           object = std::move(object)](Transaction& transaction) -> ApiResult<HttpResponse> {
     CARACAL_API_ASSIGN(const WriteOutcome outcome, writer_.create(transaction, target, object));
-    return written(outcome, view, warnings);
+    return written(target, outcome, view, warnings);
   };
 }
 
@@ -137,7 +142,7 @@ ApiResult<ResourceModifier::Step> ResourceModifier::plan_update(const HttpReques
   return [this, target, view, warnings,
           object = std::move(object)](Transaction& transaction) -> ApiResult<HttpResponse> {
     CARACAL_API_ASSIGN(const WriteOutcome outcome, writer_.update(transaction, target, object));
-    return written(outcome, view, warnings);
+    return written(target, outcome, view, warnings);
   };
 }
 
@@ -185,7 +190,7 @@ ApiResult<ResourceModifier::Step> ResourceModifier::plan_patch(const HttpRequest
   return [this, target, view,
           patch = std::move(patch)](Transaction& transaction) -> ApiResult<HttpResponse> {
     CARACAL_API_ASSIGN(const WriteOutcome outcome, writer_.patch(transaction, target, patch));
-    return written(outcome, view, outcome.warnings);
+    return written(target, outcome, view, outcome.warnings);
   };
 }
 

@@ -203,4 +203,14 @@ Result<model::Node> decode_node(const json::value& object) {
   return decode_as<model::Node>(object, "Node", node_of);
 }
 
+Result<model::ServiceAccount> decode_service_account(const json::value& object) {
+  return decode_as<model::ServiceAccount>(
+      object, "ServiceAccount", [](const Parts& parts) -> Result<model::ServiceAccount> {
+        model::ServiceAccount result;
+        result.name = parts.name;
+        CARACAL_ASSIGN(result.labels, labels_member(*parts.metadata, "labels", kMetadata));
+        return result;
+      });
+}
+
 }  // namespace caracal::kube

@@ -11,10 +11,12 @@
 
 #include "base/result.h"
 #include "jsonio/json.h"
+#include "model/endpoint_slice.h"
 #include "model/namespace.h"
 #include "model/node.h"
 #include "model/pod.h"
 #include "model/policy.h"
+#include "model/service_account.h"
 #include "model/update.h"
 
 namespace caracal::kube {
@@ -29,6 +31,11 @@ Result<model::ObjectName> decode_name(const json::value& object);
 Result<model::Pod> decode_pod(const json::value& object);
 Result<model::Namespace> decode_namespace(const json::value& object);
 Result<model::Node> decode_node(const json::value& object);
+Result<model::ServiceAccount> decode_service_account(const json::value& object);
+
+// discovery.k8s.io/v1. Addresses of endpoints that are ready or whose state is not told; FQDN
+// slices have none. A slice that belongs to no service has an empty `service`.
+Result<model::EndpointSlice> decode_endpoint_slice(const json::value& object);
 
 // networking.k8s.io/v1 NetworkPolicy. With errors the update is `invalid`, and its value still
 // holds what is known for sure: the endpoints it selects and the directions it isolates, with no

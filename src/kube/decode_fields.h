@@ -1,5 +1,5 @@
 // What the decoders share: reading a field of the type the API gives it, and saying what is wrong
-// when it has another. Internal to kube.
+// when it has another. For kube and calico.
 #pragma once
 
 #include <cstdint>

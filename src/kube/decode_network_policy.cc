@@ -130,7 +130,7 @@ class NetworkPolicyReader {
       // An absent list and an empty one both mean everything.
       const auto peers = keep(array_member(**object, peers_name, rule_path)).value_or(nullptr);
       if (peers != nullptr && !peers->empty()) {
-        rule.peers = this->peers(*peers, rule_path.member(peers_name));
+        rule.peer.all_of.push_back(this->peers(*peers, rule_path.member(peers_name)));
       }
       const auto ports = keep(array_member(**object, "ports", rule_path)).value_or(nullptr);
       if (ports != nullptr && !ports->empty()) {

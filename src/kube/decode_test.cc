@@ -246,8 +246,8 @@ TEST(DecodeNetworkPolicyTest, Peers) {
     {ipBlock: {cidr: "2001:db8::/32", except: null}}]}],
   egress: [{to: [{ipBlock: {cidr: 10.1.2.3/8}}]}])");
   ASSERT_EQ(p.ingress.size(), 1u);
-  ASSERT_TRUE(p.ingress[0].peers.has_value());
-  EXPECT_THAT(*p.ingress[0].peers,
+  ASSERT_EQ(p.ingress[0].peer.all_of.size(), 1u);
+  EXPECT_THAT(p.ingress[0].peer.all_of[0],
               ElementsAre(model::Peer(EndpointPeer{label("a", "b"), Selector(), "dev"}),
                           model::Peer(EndpointPeer{Selector(), label("c", "d"), std::nullopt}),
                           model::Peer(EndpointPeer{label("a", "b"), Selector(), std::nullopt}),
@@ -257,7 +257,8 @@ TEST(DecodeNetworkPolicyTest, Peers) {
                                                {cidr("172.17.1.0/24"), cidr("172.17.2.3/32")}}),
                           model::Peer(CidrPeer{cidr("2001:db8::/32"), {}})));
   ASSERT_EQ(p.egress.size(), 1u);
-  EXPECT_THAT(*p.egress[0].peers, ElementsAre(model::Peer(CidrPeer{cidr("10.0.0.0/8"), {}})));
+  EXPECT_THAT(p.egress[0].peer.all_of[0],
+              ElementsAre(model::Peer(CidrPeer{cidr("10.0.0.0/8"), {}})));
   EXPECT_FALSE(p.egress[0].ports.has_value());
 }
 
@@ -283,7 +284,7 @@ TEST(DecodeNetworkPolicyTest, Ports) {
           PortMatch{net::kTcp, PortRange{}}, PortMatch{net::kTcp, "http"},
           PortMatch{net::kUdp, "dns-tcp2"}, PortMatch{net::kTcp, PortRange{32000, 32768}},
           PortMatch{net::kTcp, PortRange{65535, 65535}}, PortMatch{net::kTcp, PortRange{}}));
-  EXPECT_FALSE(p.ingress[0].peers.has_value());
+  EXPECT_TRUE(p.ingress[0].peer.any());
 }
 
 TEST(DecodeNetworkPolicyTest, ErrorsNameEverythingThatIsWrong) {

@@ -11,6 +11,7 @@ namespace caracal::kube {
 
 class FieldPath {
  public:
+  // An empty root is the object itself: its members are called by their names alone.
   constexpr explicit FieldPath(std::string_view root) : name_(root) {}
   FieldPath member(std::string_view name) const { return FieldPath(this, name, kNoIndex); }
   FieldPath element(size_t index) const { return FieldPath(this, {}, index); }
@@ -18,7 +19,8 @@ class FieldPath {
   std::string to_string() const {
     if (parent_ == nullptr) return std::string(name_);
     if (index_ != kNoIndex) return parent_->to_string() + "[" + std::to_string(index_) + "]";
-    return parent_->to_string() + "." + std::string(name_);
+    const std::string above = parent_->to_string();
+    return above.empty() ? std::string(name_) : above + "." + std::string(name_);
   }
 
  private:

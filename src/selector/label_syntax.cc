@@ -17,7 +17,7 @@ constexpr const char* kNameText =
     "checked "
     "against '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]', for example 'app' or 'my.app'";
 constexpr const char* kQualifiedText =
-    "a label key is a name, or a DNS subdomain, one '/' and a name; the name is checked against "
+    "a key is a name, or a DNS subdomain, one '/' and a name; the name is checked against "
     "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]', for example 'app' or 'example.com/app'";
 constexpr const char* kPrefixText =
     "the part before '/' must be a DNS subdomain in lower case; it is checked against "

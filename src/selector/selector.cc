@@ -10,8 +10,18 @@ namespace {
 
 using NodePtr = std::shared_ptr<const Node>;
 
+// As Calico's selector language writes texts, which has no escapes. A text with both kinds of
+// quotes cannot be written in it (and cannot be a label's value): it gets a form of its own.
 void append_quoted(std::string& out, std::string_view text) {
-  out += '"';
+  const bool has_double = text.find('"') != std::string_view::npos;
+  if (!has_double || text.find('\'') == std::string_view::npos) {
+    const char quote = has_double ? '\'' : '"';
+    out += quote;
+    out += text;
+    out += quote;
+    return;
+  }
+  out += "\\\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') out += '\\';
     out += c;
@@ -77,6 +87,15 @@ void append_node(std::string& out, const Node& node) {
       out += node.op == Op::kExists ? "has(" : "!has(";
       append_key(out, node.key);
       out += ')';
+      return;
+    case Op::kContains:
+    case Op::kStartsWith:
+    case Op::kEndsWith:
+      append_key(out, node.key);
+      out += node.op == Op::kContains     ? " contains "
+             : node.op == Op::kStartsWith ? " starts with "
+                                          : " ends with ";
+      append_quoted(out, node.values.front());
       return;
     case Op::kAnd:
       append_joined(out, node, " && ");
@@ -157,9 +176,13 @@ Selector::Selector(std::shared_ptr<const Node> root)
     : root_(std::move(root)), canonical_(std::make_shared<const std::string>(text_of(*root_))) {}
 
 Selector Selector::requirement(Op op, std::string key, std::vector<std::string> values) {
-  CARACAL_CHECK(op == Op::kIn || op == Op::kNotIn || op == Op::kExists || op == Op::kNotExists);
+  const bool part = op == Op::kContains || op == Op::kStartsWith || op == Op::kEndsWith;
+  CARACAL_CHECK(part || op == Op::kIn || op == Op::kNotIn || op == Op::kExists ||
+                op == Op::kNotExists);
   if (op == Op::kExists || op == Op::kNotExists) {
     values.clear();
+  } else if (part) {
+    CARACAL_CHECK(values.size() == 1);
   } else {
     std::sort(values.begin(), values.end());
     values.erase(std::unique(values.begin(), values.end()), values.end());

@@ -30,6 +30,9 @@ enum class Op : uint8_t {
   kAnd,        // all children match
   kOr,         // one child matches
   kNot,        // the only child does not match
+  kContains,   // key present and its value contains values[0]; likewise the next two
+  kStartsWith,
+  kEndsWith,
 };
 
 struct Node {
@@ -43,6 +46,7 @@ class Selector {
  public:
   Selector();  // matches everything
 
+  // REQUIRES: an Op about a key; exactly one value for kContains, kStartsWith and kEndsWith.
   static Selector requirement(Op op, std::string key, std::vector<std::string> values = {});
   // Conjunction. Flattens, drops repeats and kAll; no children gives "everything".
   static Selector all_of(std::vector<Selector> parts);
@@ -52,11 +56,16 @@ class Selector {
   // From the API object metav1.LabelSelector {matchLabels, matchExpressions}. An empty object
   // matches everything. Errors name the field relative to the selector, as the API server words
   // them
-  // ("matchExpressions[0].operator: Unsupported value: ...").
+  // ("matchExpressions[0].operator: Invalid value: ...").
   static Result<Selector> from_label_selector(const json::value& label_selector);
   // From kubectl's text: "a=b,c!=d,e in (x,y),f notin (z),g,!h". Note that in this syntax != and
   // notin match absent keys.
   static Result<Selector> parse_label_query(std::string_view text);
+  // Calico's selector language (calico.md section 3): "a == 'b' && (has(c) || d in {'e'})"; empty
+  // text matches everything. global() matches everything, too: the callers that give it a meaning
+  // look at the text before. Errors: kInvalid, with the column (from 1), what stands there and what
+  // may.
+  static Result<Selector> parse_expression(std::string_view text);
 
   // `lookup(key)` gives the value of a label as optional<string_view>.
   template <typename Lookup>
@@ -100,10 +109,21 @@ class Selector {
         return false;
       case Op::kNot:
         return !evaluate(*node.children.front(), lookup);
+      case Op::kContains:
+      case Op::kStartsWith:
+      case Op::kEndsWith: {
+        const std::optional<std::string_view> value = lookup(std::string_view(node.key));
+        return value && part_matches(node.op, *value, node.values.front());
+      }
     }
     return false;
   }
   static bool contains(const std::vector<std::string>& sorted, std::string_view value);
+  static bool part_matches(Op op, std::string_view value, std::string_view part) {
+    if (op == Op::kStartsWith) return value.starts_with(part);
+    if (op == Op::kEndsWith) return value.ends_with(part);
+    return value.find(part) != std::string_view::npos;
+  }
 
   std::shared_ptr<const Node> root_;
   std::shared_ptr<const std::string> canonical_;

@@ -90,7 +90,8 @@ TEST(SelectorCanonical, Text) {
       {Selector::any_of({has("a"), Selector()}), "all()"},
       {Selector::all_of({has("a"), Selector::any_of({})}), "!all()"},
       {Selector::any_of({has("a"), Selector::any_of({})}), "has(a)"},
-      {in("a", {"\"", "\\"}), "a in {\"\\\"\", \"\\\\\"}"},
+      {in("a", {"\"", "\\"}), "a in {'\"', \"\\\"}"},
+      {in("a", {"\"'"}), "a == \\\"\\\"'\""},
       {in("a b", {"1"}), "\"a b\" == \"1\""},
       {in("", {""}), "\"\" == \"\""},
   };
@@ -221,7 +222,7 @@ TEST(LabelSelector, Errors) {
       {R"({"matchLabels":{"/a":"x"}})",
        "matchLabels: Invalid value: \"/a\": prefix part must be non-empty"},
       {R"({"matchLabels":{"A.b/a":"x"}})", "the part before '/' must be a DNS subdomain"},
-      {R"({"matchLabels":{"a/b/c":"x"}})", "a label key is a name, or"},
+      {R"({"matchLabels":{"a/b/c":"x"}})", "a key is a name, or"},
       {R"({"matchLabels":{"a":")" + long_value + R"("}})", "must be no more than 63 bytes"},
       {R"({"matchLabel":{"a":"b"}})", "unknown field \"matchLabel\": known are \"matchLabels\""},
       {R"({"matchExpressions":[{"key":"a","op":"In"}]})",
