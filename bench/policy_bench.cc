@@ -2,15 +2,21 @@
 //
 //   policy_bench                       all cases
 //   policy_bench --benchmark_filter=Relabel
+//   policy_bench --growth[=FILE.svg]   full calculations of growing clusters: a table, and a plot
 //
-// Memory is the growth of the process's resident set over the case (counter "MB", with the updates
-// themselves left out: they are made before).
+// Memory is the growth of the process's resident set over the case (counters "MB" at the end,
+// "peak" at the highest, with the updates themselves left out: they are made before). Single events
+// report the median and the 99th percentile of an event's time ("p50us", "p99us").
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 #include <malloc.h>
 
+#include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <fstream>
 #include <memory>
+#include <sstream>
 
 #include "policy/engine.h"
 
@@ -26,6 +32,45 @@ double resident_mb() {
   statm >> pages >> pages;
   return pages * 4096 / 1e6;
 }
+
+// The highest resident set since the last reset_peak().
+double peak_mb() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    double kilobytes = 0;
+    if (word == "VmHWM:" && status >> kilobytes) return kilobytes * 1024 / 1e6;
+  }
+  return 0;
+}
+void reset_peak() { std::ofstream("/proc/self/clear_refs") << 5; }
+
+using Clock = std::chrono::steady_clock;
+double microseconds_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
+}
+
+// Times of single events.
+class Times {
+ public:
+  template <typename Event>
+  void run(const Event& event) {
+    const auto start = Clock::now();
+    event();
+    list_.push_back(microseconds_since(start));
+  }
+  void report(benchmark::State& state) {
+    if (list_.empty()) return;
+    std::sort(list_.begin(), list_.end());
+    const auto at = [&](double share) {
+      return list_[static_cast<size_t>(share * static_cast<double>(list_.size() - 1))];
+    };
+    state.counters["p50us"] = at(0.5);
+    state.counters["p99us"] = at(0.99);
+  }
+
+ private:
+  std::vector<double> list_;
+};
 
 model::Policy base_policy(const std::string& ns, const std::string& name) {
   model::Policy policy;
@@ -70,16 +115,16 @@ std::vector<model::Update> big_cluster(int pods, int policies, int local) {
       policy.selects.pods =
           Selector::requirement(Op::kIn, "app", {fmt::format("app-{}", p % kApps)});
       model::Rule rule;
-      rule.peers.emplace();
+      auto& peers = rule.peer.all_of.emplace_back();
       model::EndpointPeer same;
       same.in_namespace = ns;
       same.pods = Selector::requirement(Op::kIn, "app", {fmt::format("app-{}", (p + 7) % kApps)});
-      rule.peers->push_back(same);
+      peers.push_back(same);
       model::EndpointPeer other;
       other.namespaces = Selector::requirement(Op::kIn, "kubernetes.io/metadata.name",
                                                {fmt::format("ns-{}", (n + p + 1) % kNamespaces)});
       other.pods = Selector::requirement(Op::kIn, "app", {fmt::format("app-{}", (p + 3) % kApps)});
-      rule.peers->push_back(other);
+      peers.push_back(other);
       rule.ports = {{net::kTcp, net::PortRange{static_cast<uint16_t>(8000 + p),
                                                static_cast<uint16_t>(8000 + p)}}};
       policy.ingress.push_back(rule);
@@ -100,12 +145,15 @@ void run_full(benchmark::State& state, const std::vector<model::Update>& updates
     state.PauseTiming();
     malloc_trim(0);
     const double before = resident_mb();
+    reset_peak();
     auto engine = std::make_unique<Engine>();
     state.ResumeTiming();
     for (const model::Update& update : updates) engine->apply(update);
     const desired::PolicyDelta delta = engine->flush();
     benchmark::DoNotOptimize(delta.size());
     state.PauseTiming();  // nobody waits for the end of an agent
+    state.counters["peak"] = peak_mb() - before;
+    malloc_trim(0);
     state.counters["MB"] = resident_mb() - before;
     state.counters["addresses"] = static_cast<double>(engine->tables().addresses.size());
     state.counters["identities"] = static_cast<double>(engine->counts().identities);
@@ -140,7 +188,7 @@ void IsolatedNamespaces(benchmark::State& state) {
     model::Rule rule;
     model::EndpointPeer same;
     same.in_namespace = ns;
-    rule.peers = {same};
+    rule.peer.all_of = {{same}};
     policy.ingress.push_back(rule);
     updates.push_back(model::PolicyUpdate{policy.id, policy, {}});
     for (int i = 0; i < 2; ++i) {
@@ -163,7 +211,7 @@ void AllSelectAll(benchmark::State& state) {
     model::Rule rule;
     model::EndpointPeer peer;
     peer.in_namespace = "all";
-    rule.peers = {peer};
+    rule.peer.all_of = {{peer}};
     rule.ports = {{net::kTcp, net::PortRange{static_cast<uint16_t>(1000 + p % 100),
                                              static_cast<uint16_t>(1000 + p % 100)}}};
     policy.ingress.push_back(rule);
@@ -196,11 +244,16 @@ void RelabelPodInBigCluster(benchmark::State& state) {
   model::Pod pod = pod_of("ns-3", 3'001, 1, 150);
   int round = 0;
   size_t changes = 0;
+  Times times;
   for (auto _ : state) {
     pod.labels["app"] = fmt::format("app-{}", round++ % 20);
-    engine.apply(model::PodUpdate{pod.name, pod});
-    changes += engine.flush().size();
+    const model::PodUpdate update{pod.name, pod};
+    times.run([&] {
+      engine.apply(update);
+      changes += engine.flush().size();
+    });
   }
+  times.report(state);
   state.counters["entries"] =
       static_cast<double>(changes) / static_cast<double>(state.iterations());
 }
@@ -209,12 +262,17 @@ BENCHMARK(RelabelPodInBigCluster)->Unit(benchmark::kMicrosecond);
 void AddAndRemovePodInBigCluster(benchmark::State& state) {
   Engine& engine = BigEngine::get().engine;
   const model::Pod pod = pod_of("ns-3", 900'001, 1, 150);
+  const model::PodUpdate there{pod.name, pod}, gone{pod.name, {}};
+  Times times;
   for (auto _ : state) {
-    engine.apply(model::PodUpdate{pod.name, pod});
-    benchmark::DoNotOptimize(engine.flush().size());
-    engine.apply(model::PodUpdate{pod.name, {}});
-    benchmark::DoNotOptimize(engine.flush().size());
+    for (const model::PodUpdate* update : {&there, &gone}) {
+      times.run([&] {
+        engine.apply(*update);
+        benchmark::DoNotOptimize(engine.flush().size());
+      });
+    }
   }
+  times.report(state);
 }
 BENCHMARK(AddAndRemovePodInBigCluster)->Unit(benchmark::kMicrosecond);
 
@@ -223,28 +281,53 @@ void EditPolicyInBigCluster(benchmark::State& state) {
   model::Policy policy = base_policy("ns-0", "policy-0");
   policy.selects.pods = Selector::requirement(Op::kIn, "app", {"app-0"});
   int round = 0;
+  Times times;
   for (auto _ : state) {
     model::Rule rule;
     model::EndpointPeer peer;
     peer.in_namespace = "ns-0";
     peer.pods = Selector::requirement(Op::kIn, "app", {fmt::format("app-{}", round++ % 20)});
-    rule.peers = {peer};
+    rule.peer.all_of = {{peer}};
     policy.ingress = {rule};
-    engine.apply(model::PolicyUpdate{policy.id, policy, {}});
-    benchmark::DoNotOptimize(engine.flush().size());
+    const model::PolicyUpdate update{policy.id, policy, {}};
+    times.run([&] {
+      engine.apply(update);
+      benchmark::DoNotOptimize(engine.flush().size());
+    });
   }
+  times.report(state);
 }
 BENCHMARK(EditPolicyInBigCluster)->Unit(benchmark::kMicrosecond);
 
+// The namespace comes into, and falls out of, a peer of an active policy: each of its pods'
+// addresses changes.
 void RelabelNamespaceOfThousandPods(benchmark::State& state) {
   Engine& engine = BigEngine::get().engine;
+  model::Policy policy = base_policy("ns-0", "from-batch");
+  model::Rule rule;
+  model::EndpointPeer peer;
+  peer.namespaces = Selector::requirement(Op::kIn, "batch", {"yes"});
+  rule.peer.all_of = {{peer}};
+  policy.ingress = {rule};
+  engine.apply(model::PolicyUpdate{policy.id, policy, {}});
+  engine.flush();
   model::Namespace ns{"ns-5", {{"kubernetes.io/metadata.name", "ns-5"}}};
   int round = 0;
+  size_t changes = 0;
+  Times times;
   for (auto _ : state) {
-    ns.labels["env"] = round++ % 2 ? "prod" : "dev";
-    engine.apply(model::NamespaceUpdate{ns.name, ns});
-    benchmark::DoNotOptimize(engine.flush().size());
+    ns.labels["batch"] = round++ % 2 ? "no" : "yes";
+    const model::NamespaceUpdate update{ns.name, ns};
+    times.run([&] {
+      engine.apply(update);
+      changes += engine.flush().size();
+    });
   }
+  times.report(state);
+  state.counters["entries"] =
+      static_cast<double>(changes) / static_cast<double>(state.iterations());
+  engine.apply(model::PolicyUpdate{policy.id, {}, {}});
+  engine.flush();
 }
 BENCHMARK(RelabelNamespaceOfThousandPods)->Unit(benchmark::kMicrosecond);
 
@@ -268,7 +351,7 @@ void RelabelWithSelectors(benchmark::State& state) {
     peer.pods =
         Selector::all_of({Selector::requirement(Op::kExists, fmt::format("key-{}", p % 10)),
                           Selector::requirement(Op::kNotIn, "app", {fmt::format("other-{}", p)})});
-    rule.peers = {peer};
+    rule.peer.all_of = {{peer}};
     policy.ingress.push_back(rule);
     engine.apply(model::PolicyUpdate{policy.id, policy, {}});
   }
@@ -276,16 +359,220 @@ void RelabelWithSelectors(benchmark::State& state) {
   engine.apply(model::PodUpdate{pod.name, pod});
   engine.flush();
   int round = 0;
+  Times times;
   for (auto _ : state) {
     pod.labels.erase(fmt::format("key-{}", round % 10));
     pod.labels[fmt::format("key-{}", ++round % 10)] = "x";
-    engine.apply(model::PodUpdate{pod.name, pod});
-    benchmark::DoNotOptimize(engine.flush().size());
+    const model::PodUpdate update{pod.name, pod};
+    times.run([&] {
+      engine.apply(update);
+      benchmark::DoNotOptimize(engine.flush().size());
+    });
   }
+  times.report(state);
 }
 BENCHMARK(RelabelWithSelectors)->Arg(20)->Arg(2'000)->Unit(benchmark::kMicrosecond);
+
+// A network set of N nets, half of them single addresses, in use by a local pod; one comes or goes.
+void ChangeOneNetOfASet(benchmark::State& state) {
+  Engine engine;
+  engine.apply(model::NamespaceUpdate{"ns", model::Namespace{"ns", {}}});
+  const model::Pod local = pod_of("ns", 1, 0, 0);
+  std::vector<model::Update> updates;
+  add_local(updates, local, 1);
+  engine.apply(updates.front());
+  engine.apply(model::PodUpdate{local.name, local});
+  model::Policy policy = base_policy("ns", "from-set");
+  model::Rule rule;
+  model::EndpointPeer peer;
+  peer.inherited = true;
+  peer.pods = Selector::requirement(Op::kIn, "role", {"feed"});
+  rule.peer.all_of = {{peer}};
+  policy.ingress.push_back(rule);
+  engine.apply(model::PolicyUpdate{policy.id, policy, {}});
+  model::NetworkSet full{{"", "feed"}, {{"role", "feed"}}, {}};
+  for (int64_t i = 0; i < state.range(0); ++i) {
+    const auto start = static_cast<uint32_t>(0x20000000 + i * 512);
+    full.nets.push_back(net::Cidr(net::IpAddr::v4(start), i % 2 ? 24 : 32));
+  }
+  model::NetworkSet less = full;
+  less.nets.erase(less.nets.begin() + static_cast<ptrdiff_t>(less.nets.size() / 2 + 1));
+  engine.apply(model::NetworkSetUpdate{full.name, full});
+  engine.flush();
+  const model::NetworkSetUpdate with{full.name, full}, without{less.name, less};
+  Times times;
+  size_t changes = 0;
+  for (auto _ : state) {
+    for (const model::NetworkSetUpdate* update : {&without, &with}) {
+      times.run([&] {
+        engine.apply(*update);
+        changes += engine.flush().size();
+      });
+    }
+  }
+  times.report(state);
+  state.counters["entries"] =
+      static_cast<double>(changes) / static_cast<double>(2 * state.iterations());
+}
+BENCHMARK(ChangeOneNetOfASet)->Arg(1'000)->Arg(100'000)->Unit(benchmark::kMicrosecond);
+
+// Every pod of the cluster local to one engine: 25,000 namespaces with 4 pods and 3 policies each.
+void WholeCluster(benchmark::State& state) {
+  std::vector<model::Update> updates;
+  const auto count = static_cast<int>(state.range(0));
+  for (int n = 0; n < count; ++n) {
+    const std::string ns = fmt::format("ns-{}", n);
+    updates.push_back(
+        model::NamespaceUpdate{ns, model::Namespace{ns, {{"kubernetes.io/metadata.name", ns}}}});
+    for (int p = 0; p < 3; ++p) {
+      model::Policy policy = base_policy(ns, fmt::format("policy-{}", p));
+      policy.selects.pods = Selector::requirement(Op::kIn, "app", {fmt::format("app-{}", p)});
+      model::Rule rule;
+      model::EndpointPeer from;
+      from.in_namespace = ns;
+      from.pods = Selector::requirement(Op::kIn, "app", {fmt::format("app-{}", (p + 1) % 4)});
+      rule.peer.all_of = {{from}};
+      rule.ports = {{net::kTcp, net::PortRange{8080, 8080}}};
+      policy.ingress.push_back(rule);
+      updates.push_back(model::PolicyUpdate{policy.id, policy, {}});
+    }
+    for (int i = 0; i < 4; ++i) {
+      const model::Pod pod = pod_of(ns, 4 * n + i, i, i);
+      add_local(updates, pod, static_cast<size_t>(4 * n + i));
+      updates.push_back(model::PodUpdate{pod.name, pod});
+    }
+  }
+  run_full(state, updates);
+}
+BENCHMARK(WholeCluster)->Arg(25'000)->Unit(benchmark::kMillisecond)->Iterations(2);
+
+// N rules, each of an identity of its own and every port but one: what would be N * N entries.
+void ManyPortsTimesManyIdentities(benchmark::State& state) {
+  std::vector<model::Update> updates;
+  updates.push_back(model::NamespaceUpdate{"ns", model::Namespace{"ns", {}}});
+  model::Policy policy = base_policy("ns", "all-but-one");
+  const auto count = static_cast<int>(state.range(0));
+  for (int i = 0; i < count; ++i) {
+    const model::Pod pod = pod_of("ns", i, i, 0);
+    if (i == 0) add_local(updates, pod, 0);
+    updates.push_back(model::PodUpdate{pod.name, pod});
+    model::Rule rule;
+    model::EndpointPeer peer;
+    peer.in_namespace = "ns";
+    peer.pods = Selector::requirement(Op::kIn, "app", {fmt::format("app-{}", i)});
+    rule.peer.all_of = {{peer}};
+    rule.ports = {{net::kTcp, net::PortRange{1, 65535}}};
+    const auto port = static_cast<uint16_t>(1000 + i);
+    rule.not_ports = {{net::kTcp, net::PortRange{port, port}}};
+    policy.ingress.push_back(rule);
+  }
+  updates.push_back(model::PolicyUpdate{policy.id, policy, {}});
+  run_full(state, updates);
+}
+BENCHMARK(ManyPortsTimesManyIdentities)
+    ->Arg(1'000)
+    ->Arg(10'000)
+    ->Unit(benchmark::kMillisecond)
+    ->Iterations(2);
+
+// Full calculations of growing clusters.
+struct GrowthPoint {
+  int pods = 0;
+  int policies = 0;
+  double milliseconds = 0;
+  double megabytes = 0;
+};
+
+GrowthPoint measure(int pods, int policies) {
+  const std::vector<model::Update> updates = big_cluster(pods, policies, std::min(pods, 200));
+  malloc_trim(0);
+  const double before = resident_mb();
+  const auto start = Clock::now();
+  Engine engine;
+  for (const model::Update& update : updates) engine.apply(update);
+  engine.flush();
+  GrowthPoint out{pods, policies, microseconds_since(start) / 1000, 0};
+  malloc_trim(0);
+  out.megabytes = resident_mb() - before;
+  fmt::print("{:>9} {:>9} {:>10.1f} {:>8.1f}\n", pods, policies, out.milliseconds, out.megabytes);
+  std::fflush(stdout);
+  return out;
+}
+
+// A plot with two logarithmic axes: what grows against milliseconds and megabytes.
+std::string plot(const std::string& title, const std::vector<GrowthPoint>& points, bool by_pods) {
+  constexpr double kWidth = 360, kHeight = 240, kLeft = 60, kTop = 40;
+  const auto grown = [&](const GrowthPoint& p) {
+    return static_cast<double>(by_pods ? p.pods : p.policies);
+  };
+  const double first = std::log10(grown(points.front())), last = std::log10(grown(points.back()));
+  const auto x_of = [&](double value) {
+    return kLeft + (std::log10(value) - first) / (last - first) * kWidth;
+  };
+  const auto y_of = [&](double value) {
+    return kTop + kHeight * (1 - std::clamp(std::log10(std::max(value, 0.1)) + 1, 0.0, 6.0) / 6);
+  };
+  std::ostringstream out;
+  out << fmt::format("<text x='{}' y='20'>{}</text>\n", kLeft, title);
+  for (int power = -1; power <= 5; ++power) {
+    const double y = y_of(std::pow(10, power));
+    out << fmt::format(
+        "<path d='M{} {:.1f}h{}' stroke='#ddd'/><text x='{}' y='{:.1f}' "
+        "text-anchor='end'>{}</text>\n",
+        kLeft, y, kWidth, kLeft - 6, y + 4, std::pow(10, power));
+  }
+  for (const GrowthPoint& p : points) {
+    out << fmt::format("<text x='{:.1f}' y='{}' text-anchor='middle'>{}</text>\n", x_of(grown(p)),
+                       kTop + kHeight + 18, grown(p));
+  }
+  const auto line = [&](const char* colour, const char* name, double offset, const auto& value_of) {
+    out << "<path fill='none' stroke='" << colour << "' stroke-width='2' d='";
+    char move = 'M';
+    for (const GrowthPoint& p : points) {
+      out << fmt::format("{}{:.1f} {:.1f}", move, x_of(grown(p)), y_of(value_of(p)));
+      move = 'L';
+    }
+    out << "'/>\n";
+    out << fmt::format("<text x='{}' y='{}' fill='{}'>{}</text>\n", kLeft + 10, kTop + offset,
+                       colour, name);
+  };
+  line("#06c", "milliseconds", 14, [](const GrowthPoint& p) { return p.milliseconds; });
+  line("#c40", "megabytes", 30, [](const GrowthPoint& p) { return p.megabytes; });
+  return out.str();
+}
+
+void run_growth(const std::string& file) {
+  fmt::print("{:>9} {:>9} {:>10} {:>8}\n", "pods", "policies", "ms", "MB");
+  std::vector<GrowthPoint> pods, policies;
+  for (const int count : {1'000, 10'000, 100'000, 1'000'000})
+    pods.push_back(measure(count, 10'000));
+  for (const int count : {250, 1'000, 10'000, 100'000}) {
+    policies.push_back(measure(100'000, count));
+  }
+  if (file.empty()) return;
+  std::ofstream out(file);
+  out << "<svg xmlns='http://www.w3.org/2000/svg' width='920' height='320' "
+         "font-family='sans-serif' font-size='11'>\n<rect width='100%' height='100%' "
+         "fill='#fff'/>\n"
+      << plot("pods in the cluster (10,000 policies)", pods, true)
+      << "<g transform='translate(460)'>" << plot("policies (100,000 pods)", policies, false)
+      << "</g></svg>\n";
+}
 
 }  // namespace
 }  // namespace caracal::policy
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    if (!argument.starts_with("--growth")) continue;
+    const bool to_file = argument.starts_with("--growth=");
+    caracal::policy::run_growth(to_file ? std::string(argument.substr(9)) : std::string());
+    return 0;
+  }
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+  return 0;
+}

@@ -56,7 +56,7 @@ CidrId CidrRegistry::acquire(const model::CidrPeer& peer) {
   predicates_[id] = {key, ranges_of(peer), 1};
   by_key_.emplace(std::move(key), id);
   for (const Range& range : predicates_[id].ranges) {
-    cut_.add(range.first, end_of(range.last), id);
+    cut_.add(range.first, end_of(range.last), member_of(id));
     changed_.push_back(range);
   }
   return id;
@@ -66,11 +66,20 @@ void CidrRegistry::release(CidrId id) {
   Predicate& p = predicates_[id];
   if (--p.users > 0) return;
   for (const Range& range : p.ranges) {
-    cut_.remove(range.first, end_of(range.last), id);
+    cut_.remove(range.first, end_of(range.last), member_of(id));
     changed_.push_back(range);
   }
   by_key_.erase(p.key);
   retired_.push_back(id);
+}
+
+void CidrRegistry::add_range(const net::Cidr& range, uint32_t set) {
+  cut_.add(range.first(), end_of(range.last()), member_of_set(set));
+  mark_changed(range);
+}
+void CidrRegistry::remove_range(const net::Cidr& range, uint32_t set) {
+  cut_.remove(range.first(), end_of(range.last()), member_of_set(set));
+  mark_changed(range);
 }
 
 void CidrRegistry::free_retired() {

@@ -1,8 +1,10 @@
-// CidrRegistry: the address predicates (CIDR without exceptions) that active policies use, and the
-// addresses of both families cut into the intervals that they tell apart.
+// CidrRegistry: the address predicates (CIDR without exceptions) that active policies use and the
+// ranges of network sets that active selectors match, and the addresses of both families cut into
+// the intervals that they tell apart.
 //
-// Fed by the policy compiler; read by the engine (which identity has an interval, an address) and
-// the group table. A predicate that comes or goes costs the intervals inside its range.
+// Fed by the policy compiler and the network set table; read by the engine (which identity has an
+// interval, an address) and the group table. What comes or goes costs the intervals inside its
+// range.
 #pragma once
 
 #include <string>
@@ -24,7 +26,17 @@ class CidrRegistry {
   CidrId acquire(const model::CidrPeer& peer);
   void release(CidrId id);
 
-  // Which predicates contain the address, as a list of sets().
+  // The range of a network set, by the set's number.
+  void add_range(const net::Cidr& range, uint32_t set);
+  void remove_range(const net::Cidr& range, uint32_t set);
+  // What the set stands for changed.
+  void mark_changed(const net::Cidr& range) { changed_.push_back({range.first(), range.last()}); }
+
+  // Members of the lists below: predicates and sets.
+  static constexpr bool is_set(uint32_t member) { return member % 2 == 1; }
+  static constexpr uint32_t number_of(uint32_t member) { return member / 2; }
+
+  // What contains the address, as a list of sets().
   ListId at(const net::IpAddr& address) const { return cut_.at(address); }
   const std::map<net::IpAddr, ListId>& intervals() const { return cut_.intervals(); }
   ListTable& sets() { return sets_; }
@@ -44,6 +56,8 @@ class CidrRegistry {
     std::vector<Range> ranges;
     uint32_t users = 0;
   };
+  static constexpr uint32_t member_of(CidrId id) { return 2 * id; }
+  static constexpr uint32_t member_of_set(uint32_t set) { return 2 * set + 1; }
   // The point after a range, as the cut names it.
   static std::optional<net::IpAddr> end_of(const net::IpAddr& last);
 

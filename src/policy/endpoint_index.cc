@@ -1,171 +1,349 @@
 #include "policy/endpoint_index.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace caracal::policy {
+namespace {
 
-Label EndpointIndex::port_label(net::Protocol protocol, StringId name) {
-  StringId& key = port_keys_[protocol.number];
-  if (key == 0) key = strings_.acquire("\x01port/" + protocol.to_string());
-  return {key, name};
+// The head of a holder's block; addresses and the name follow.
+struct BlockHead {
+  uint32_t addresses;
+  uint16_t name_length;
+  uint8_t kind;
+};
+constexpr size_t kHead = sizeof(BlockHead);
+static_assert(std::is_trivially_copyable_v<net::IpAddr> && alignof(net::IpAddr) == 1);
+
+BlockHead head_of(const char* block) {
+  BlockHead head;
+  std::memcpy(&head, block, kHead);
+  return head;
 }
 
-size_t EndpointIndex::ClassHash::operator()(const EndpointClass& c) const {
-  uint64_t hash = c.ns;
-  const auto mix = [&](uint64_t value) {
-    hash = (hash ^ value) * 0xff51afd7ed558ccdull;
-    hash ^= hash >> 33;
-  };
-  for (const Label& label : c.labels) mix(uint64_t{label.key} << 32 | label.value);
-  for (const ClassPort& port : c.ports) {
-    mix(uint64_t{port.name} << 32 | uint64_t{port.protocol.number} << 16 | port.port);
-  }
-  return static_cast<size_t>(hash);
+uint64_t mix(uint64_t hash, uint64_t value) {
+  hash = (hash ^ value) * 0xff51afd7ed558ccdull;
+  return hash ^ hash >> 33;
 }
 
-bool EndpointIndex::ClassEqual::operator()(const EndpointClass& c, ClassId id) const {
-  const EndpointClass& other = (*classes)[id];
-  return c.ns == other.ns && c.labels == other.labels && c.ports == other.ports;
+}  // namespace
+
+uint64_t EndpointIndex::hash_of(const net::IpAddr& address) {
+  return std::hash<net::IpAddr>{}(address);
+}
+uint64_t EndpointIndex::hash_of(HolderKind kind, StringId ns, std::string_view name) {
+  return mix(mix(std::hash<std::string_view>{}(name), ns), static_cast<uint64_t>(kind));
+}
+uint64_t EndpointIndex::hash_of(const EndpointClass& c) {
+  uint64_t hash = mix(static_cast<uint64_t>(c.kind), c.ns);
+  hash = mix(hash, c.account);
+  return mix(hash, uint64_t{c.labels} << 32 | c.ports);
 }
 
-model::ObjectName EndpointIndex::pod_name(PodIndex pod) const {
-  return {strings_.text(pods_[pod].ns), pods_[pod].name};
+HolderKind EndpointIndex::kind_of(HolderIndex h) const {
+  return static_cast<HolderKind>(head_of(holders_[h].block.get()).kind);
+}
+std::span<const net::IpAddr> EndpointIndex::addresses(HolderIndex h) const {
+  const char* block = holders_[h].block.get();
+  // The block was filled by copying IpAddrs there.
+  return {reinterpret_cast<const net::IpAddr*>(block + kHead), head_of(block).addresses};
+}
+std::string_view EndpointIndex::name_of(HolderIndex h) const {
+  const char* block = holders_[h].block.get();
+  const BlockHead head = head_of(block);
+  return {block + kHead + head.addresses * sizeof(net::IpAddr), head.name_length};
+}
+model::ObjectName EndpointIndex::pod_name(HolderIndex h) const {
+  return {std::string(strings_.text(holders_[h].ns)), std::string(name_of(h))};
 }
 
-PodIndex EndpointIndex::find_pod(const model::ObjectName& name) const {
-  const StringId ns = strings_.find(name.ns);
-  if (ns == 0) return kNone;
-  const auto it = names_.find(NameView{ns, name.name});
-  return it == names_.end() ? kNone : *it;
+void EndpointIndex::set_block(HolderIndex h, HolderKind kind, std::string_view name,
+                              std::span<const net::IpAddr> addresses) {
+  const BlockHead head{static_cast<uint32_t>(addresses.size()), static_cast<uint16_t>(name.size()),
+                       static_cast<uint8_t>(kind)};
+  auto block = std::make_unique_for_overwrite<char[]>(kHead + addresses.size_bytes() + name.size());
+  std::memcpy(block.get(), &head, kHead);
+  if (!addresses.empty())
+    std::memcpy(block.get() + kHead, addresses.data(), addresses.size_bytes());
+  std::copy(name.begin(), name.end(), block.get() + kHead + addresses.size_bytes());
+  holders_[h].block = std::move(block);
+}
+
+bool EndpointIndex::holds(HolderIndex h, const net::IpAddr& address) const {
+  const auto own = addresses(h);
+  if (std::find(own.begin(), own.end(), address) != own.end()) return true;
+  if (extra_.empty() || kind_of(h) != HolderKind::kPod) return false;
+  const auto it = extra_.find(pod_name(h));
+  return it != extra_.end() &&
+         std::find(it->second.begin(), it->second.end(), address) != it->second.end();
+}
+
+HolderIndex EndpointIndex::find(HolderKind kind, const model::ObjectName& name) const {
+  const StringId ns = name.ns.empty() ? 0 : strings_.find(name.ns);
+  if (ns == 0 && !name.ns.empty()) return 0;
+  return by_name_.find(hash_of(kind, ns, name.name), [&](HolderIndex h) {
+    return holders_[h].ns == ns && kind_of(h) == kind && name_of(h) == name.name;
+  });
 }
 
 ClassId EndpointIndex::class_of(const model::ObjectName& pod) const {
-  const PodIndex index = find_pod(pod);
-  return index == kNone ? 0 : pods_[index].cls;
+  return holders_[find(HolderKind::kPod, pod)].cls;
+}
+ClassId EndpointIndex::class_of_host(std::string_view name) const {
+  return holders_[find(HolderKind::kHost, {"", std::string(name)})].cls;
 }
 
-void EndpointIndex::hold(PodIndex pod, const net::IpAddr& address) {
-  holders_.emplace(address, pod);
+std::vector<ClassPort> EndpointIndex::ports(const EndpointClass& c) const {
+  const auto words = port_lists_.list(c.ports);
+  std::vector<ClassPort> out;
+  for (size_t i = 0; i < words.size(); i += 2) {
+    out.push_back({words[i], static_cast<uint16_t>(words[i + 1]),
+                   net::Protocol{static_cast<uint8_t>(words[i + 1] >> 16)}});
+  }
+  return out;
+}
+
+size_t EndpointIndex::count_with_label(const Label& label) const {
+  size_t count = 0;
+  for (const ListId list : label_postings_.items(label)) count += label_heads_[list].count;
+  return count;
+}
+size_t EndpointIndex::count_with_port(net::Protocol protocol, StringId name) const {
+  size_t count = 0;
+  for (const ListId list : port_postings_.items(port_label(protocol, name))) {
+    count += port_heads_[list].count;
+  }
+  return count;
+}
+
+// An address that a holder has twice (by status and by interface) is entered twice.
+void EndpointIndex::hold(HolderIndex h, const net::IpAddr& address) {
+  by_address_.insert(hash_of(address), h);
+  dirty_.push_back(address);
+}
+void EndpointIndex::drop(HolderIndex h, const net::IpAddr& address) {
+  by_address_.erase(hash_of(address), h);
   dirty_.push_back(address);
 }
 
-void EndpointIndex::drop(PodIndex pod, const net::IpAddr& address) {
-  const auto [first, last] = holders_.equal_range(address);
-  for (auto it = first; it != last; ++it) {
-    if (it->second != pod) continue;
-    holders_.erase(it);
-    break;
-  }
-  dirty_.push_back(address);
-}
-
-void EndpointIndex::mark_all_dirty(PodIndex pod) {
-  for (const net::IpAddr& address : pods_[pod].addresses) dirty_.push_back(address);
-  if (extra_.empty()) return;
-  if (const auto it = extra_.find(pod_name(pod)); it != extra_.end()) {
-    for (const net::IpAddr& address : it->second) dirty_.push_back(address);
-  }
-}
-
-EndpointIndex::Change EndpointIndex::set_pod(const model::ObjectName& name, const model::Pod* pod) {
-  if (pod != nullptr && !pod->networked()) pod = nullptr;
+EndpointIndex::Change EndpointIndex::remove(HolderKind kind, const model::ObjectName& name) {
   Change change;
-  PodIndex index = find_pod(name);
-  if (pod == nullptr) {
-    if (index == kNone) return change;
-    change.before = pods_[index].cls;
-    change.addresses = true;
-    for (const net::IpAddr& address : pods_[index].addresses) drop(index, address);
+  const HolderIndex h = find(kind, name);
+  if (h == 0) return change;
+  change.before = holders_[h].cls;
+  change.addresses = true;
+  for (const net::IpAddr& address : addresses(h)) drop(h, address);
+  if (kind == HolderKind::kPod) {
+    --pods_;
     if (const auto it = extra_.find(name); it != extra_.end()) {
-      for (const net::IpAddr& address : it->second) drop(index, address);
+      for (const net::IpAddr& address : it->second) drop(h, address);
     }
-    leave_class(index);
-    names_.erase(index);
-    strings_.release(pods_[index].ns);
-    pods_[index] = {};
-    free_pods_.push_back(index);
-    return change;
   }
+  leave_class(h);
+  by_name_.erase(hash_of(kind, holders_[h].ns, name.name), h);
+  if (holders_[h].ns != 0) strings_.release(holders_[h].ns);
+  holders_[h] = {};
+  free_holders_.push_back(h);
+  return change;
+}
 
-  if (index == kNone) {
-    if (free_pods_.empty()) {
-      index = static_cast<PodIndex>(pods_.size());
-      pods_.emplace_back();
+EndpointIndex::Change EndpointIndex::set(HolderKind kind, const model::ObjectName& name,
+                                         Form* form) {
+  Change change;
+  HolderIndex h = find(kind, name);
+  const bool added = h == 0;
+  if (added) {
+    if (free_holders_.empty()) {
+      h = static_cast<HolderIndex>(holders_.size());
+      holders_.emplace_back();
     } else {
-      index = free_pods_.back();
-      free_pods_.pop_back();
+      h = free_holders_.back();
+      free_holders_.pop_back();
     }
-    pods_[index].name = name.name;
-    pods_[index].ns = strings_.acquire(name.ns);
-    names_.insert(index);
-    if (const auto it = extra_.find(name); it != extra_.end()) {
-      for (const net::IpAddr& address : it->second) hold(index, address);
+    if (!name.ns.empty()) holders_[h].ns = strings_.acquire(name.ns);
+    set_block(h, kind, name.name, form->addresses);
+    by_name_.insert(hash_of(kind, holders_[h].ns, name.name), h);
+    for (const net::IpAddr& address : form->addresses) hold(h, address);
+    change.addresses = !form->addresses.empty();
+    if (kind == HolderKind::kPod) {
+      ++pods_;
+      if (const auto it = extra_.find(name); it != extra_.end()) {
+        for (const net::IpAddr& address : it->second) hold(h, address);
+      }
     }
   }
-  change.before = pods_[index].cls;
-  change.after = enter_class(index, *pod);
-  if (change.before != change.after && change.before != 0) mark_all_dirty(index);
-  if (pods_[index].addresses != pod->addresses) {
+  change.holder = h;
+  change.before = holders_[h].cls;
+  change.after = enter_class(h, kind, *form);
+  if (added) return change;
+  if (change.before != change.after) {
+    for (const net::IpAddr& address : addresses(h)) dirty_.push_back(address);
+    if (kind == HolderKind::kPod && !extra_.empty()) {
+      if (const auto it = extra_.find(name); it != extra_.end()) {
+        dirty_.insert(dirty_.end(), it->second.begin(), it->second.end());
+      }
+    }
+  }
+  if (!std::ranges::equal(addresses(h), form->addresses)) {
     change.addresses = true;
-    for (const net::IpAddr& address : pods_[index].addresses) drop(index, address);
-    pods_[index].addresses = pod->addresses;
-    for (const net::IpAddr& address : pods_[index].addresses) hold(index, address);
+    for (const net::IpAddr& address : addresses(h)) drop(h, address);
+    set_block(h, kind, name.name, form->addresses);
+    for (const net::IpAddr& address : form->addresses) hold(h, address);
   }
   return change;
 }
 
+EndpointIndex::Change EndpointIndex::set_pod(const model::ObjectName& name, const model::Pod* pod) {
+  if (pod == nullptr || !pod->networked()) return remove(HolderKind::kPod, name);
+  Form form{.labels = &pod->labels, .ports = {}, .account = 0, .addresses = pod->addresses};
+  for (const model::NamedPort& port : pod->ports) {
+    if (port.name.empty()) continue;
+    form.ports.push_back({strings_.acquire(port.name), port.port, port.protocol});
+  }
+  if (!pod->service_account.empty()) form.account = strings_.acquire(pod->service_account);
+  return set(HolderKind::kPod, name, &form);
+}
+
+EndpointIndex::Change EndpointIndex::set_host(const std::string& name,
+                                              const model::HostEndpoint* host) {
+  if (host == nullptr) return remove(HolderKind::kHost, {"", name});
+  Form form{.labels = &host->labels, .ports = {}, .account = 0, .addresses = host->addresses};
+  for (const model::NamedPort& port : host->ports) {
+    if (port.name.empty()) continue;
+    form.ports.push_back({strings_.acquire(port.name), port.port, port.protocol});
+  }
+  return set(HolderKind::kHost, {"", name}, &form);
+}
+
+EndpointIndex::Change EndpointIndex::set_network_set(const model::ObjectName& name,
+                                                     const model::Labels* labels) {
+  if (labels == nullptr) return remove(HolderKind::kSet, name);
+  Form form{.labels = labels, .ports = {}, .account = 0, .addresses = {}};
+  return set(HolderKind::kSet, name, &form);
+}
+
+EndpointIndex::Change EndpointIndex::set_slice(const model::ObjectName& name,
+                                               const model::EndpointSlice* slice) {
+  if (slice == nullptr) return remove(HolderKind::kService, name);
+  const model::Labels labels = {{std::string(kServiceKey), slice->service}};
+  Form form{.labels = &labels, .ports = {}, .account = 0, .addresses = slice->addresses};
+  for (const model::ServicePort& port : slice->ports) {
+    form.ports.push_back({strings_.acquire(port.name), port.port, port.protocol});
+  }
+  return set(HolderKind::kService, name, &form);
+}
+
 void EndpointIndex::set_extra_addresses(const model::ObjectName& pod,
                                         std::vector<net::IpAddr> addresses) {
-  const PodIndex index = find_pod(pod);
+  const HolderIndex h = find(HolderKind::kPod, pod);
   if (const auto it = extra_.find(pod); it != extra_.end()) {
-    if (index != kNone) {
-      for (const net::IpAddr& address : it->second) drop(index, address);
+    if (h != 0) {
+      for (const net::IpAddr& address : it->second) drop(h, address);
     }
     extra_.erase(it);
   }
   if (addresses.empty()) return;
-  if (index != kNone) {
-    for (const net::IpAddr& address : addresses) hold(index, address);
+  if (h != 0) {
+    for (const net::IpAddr& address : addresses) hold(h, address);
   }
   extra_.emplace(pod, std::move(addresses));
 }
 
-void EndpointIndex::release_texts(const EndpointClass& c) {
-  strings_.release(c.ns);
-  for (const Label& label : c.labels) {
-    strings_.release(label.key);
-    strings_.release(label.value);
+ListId EndpointIndex::acquire_ports(std::vector<ClassPort>& ports) {
+  std::sort(ports.begin(), ports.end());
+  std::vector<uint32_t> words;
+  std::vector<StringId> spare;
+  for (size_t i = 0; i < ports.size(); ++i) {
+    if (i > 0 && ports[i] == ports[i - 1]) {
+      spare.push_back(ports[i].name);
+      continue;
+    }
+    words.push_back(ports[i].name);
+    words.push_back(uint32_t{ports[i].protocol.number} << 16 | ports[i].port);
   }
-  for (const ClassPort& port : c.ports) strings_.release(port.name);
+  bool added = false;
+  const ListId list = port_lists_.acquire(words, &added);
+  for (const StringId name : spare) strings_.release(name);
+  if (!added) {
+    for (size_t i = 0; i < words.size(); i += 2) strings_.release(words[i]);
+    return list;
+  }
+  std::vector<Label> posted;
+  for (size_t i = 0; i < words.size(); i += 2) {
+    const Label label =
+        port_label(net::Protocol{static_cast<uint8_t>(words[i + 1] >> 16)}, words[i]);
+    if (std::find(posted.begin(), posted.end(), label) == posted.end()) posted.push_back(label);
+  }
+  port_postings_.add(list, posted);
+  return list;
 }
 
-ClassId EndpointIndex::enter_class(PodIndex pod, const model::Pod& value) {
-  EndpointClass wanted;
-  wanted.ns = strings_.acquire(value.name.ns);
-  wanted.labels.reserve(value.labels.size());
-  for (const auto& [key, text] : value.labels) {
-    wanted.labels.push_back({strings_.acquire(key), strings_.acquire(text)});
-  }
-  std::sort(wanted.labels.begin(), wanted.labels.end());
-  for (const model::NamedPort& port : value.ports) {
-    if (port.name.empty()) continue;
-    wanted.ports.push_back({strings_.acquire(port.name), port.port, port.protocol});
-  }
-  std::sort(wanted.ports.begin(), wanted.ports.end());
-  for (size_t i = 1; i < wanted.ports.size();) {
-    if (wanted.ports[i] == wanted.ports[i - 1]) {
-      strings_.release(wanted.ports[i].name);
-      wanted.ports.erase(wanted.ports.begin() + static_cast<ptrdiff_t>(i));
-    } else {
-      ++i;
-    }
-  }
+void EndpointIndex::release_ports(ListId list) {
+  const auto held = port_lists_.list(list);
+  const std::vector<uint32_t> words(held.begin(), held.end());
+  if (!port_lists_.release(list)) return;
+  port_postings_.remove(list);
+  for (size_t i = 0; i < words.size(); i += 2) strings_.release(words[i]);
+}
 
-  ClassId id = 0;
-  if (const auto it = class_index_.find(wanted); it != class_index_.end()) {
-    id = *it;
-    release_texts(wanted);  // the class holds them already
-    if (pods_[pod].cls == id) return id;
+void EndpointIndex::push(std::vector<Head>& heads, uint32_t number,
+                         std::vector<EndpointClass>& classes, ClassId id,
+                         EndpointClass::Link EndpointClass::*link) {
+  if (heads.size() <= number) heads.resize(number + 1);
+  Head& head = heads[number];
+  classes[id].*link = {0, head.first};
+  if (head.first != 0) (classes[head.first].*link).previous = id;
+  head.first = id;
+  ++head.count;
+}
+void EndpointIndex::pull(std::vector<Head>& heads, uint32_t number,
+                         std::vector<EndpointClass>& classes, ClassId id,
+                         EndpointClass::Link EndpointClass::*link) {
+  const EndpointClass::Link at = classes[id].*link;
+  if (at.next != 0) (classes[at.next].*link).previous = at.previous;
+  if (at.previous != 0) {
+    (classes[at.previous].*link).next = at.next;
+  } else {
+    heads[number].first = at.next;
+  }
+  --heads[number].count;
+}
+
+void EndpointIndex::link(ClassId id) {
+  const EndpointClass& c = classes_[id];
+  if (c.labels != 0) push(label_heads_, c.labels, classes_, id, &EndpointClass::by_labels);
+  if (c.ports != 0) push(port_heads_, c.ports, classes_, id, &EndpointClass::by_ports);
+  if (c.ns != 0) push(ns_heads_, c.ns, classes_, id, &EndpointClass::by_ns);
+}
+void EndpointIndex::unlink(ClassId id) {
+  const EndpointClass& c = classes_[id];
+  if (c.labels != 0) pull(label_heads_, c.labels, classes_, id, &EndpointClass::by_labels);
+  if (c.ports != 0) pull(port_heads_, c.ports, classes_, id, &EndpointClass::by_ports);
+  if (c.ns != 0) pull(ns_heads_, c.ns, classes_, id, &EndpointClass::by_ns);
+}
+
+ClassId EndpointIndex::enter_class(HolderIndex h, HolderKind kind, Form& form) {
+  EndpointClass wanted;
+  wanted.kind = kind;
+  wanted.ns = holders_[h].ns;
+  wanted.account = form.account;
+  wanted.labels = labels_.acquire(*form.labels);
+  wanted.ports = acquire_ports(form.ports);
+  const auto forget_wanted = [&] {
+    if (wanted.account != 0) strings_.release(wanted.account);
+    labels_.release(wanted.labels);
+    release_ports(wanted.ports);
+  };
+
+  const uint64_t hash = hash_of(wanted);
+  ClassId id = class_index_.find(hash, [&](ClassId other) {
+    const EndpointClass& c = classes_[other];
+    return c.kind == wanted.kind && c.ns == wanted.ns && c.account == wanted.account &&
+           c.labels == wanted.labels && c.ports == wanted.ports;
+  });
+  if (id != 0) {
+    forget_wanted();  // the class holds them already
+    if (holders_[h].cls == id) return id;
   } else {
     if (free_classes_.empty()) {
       id = static_cast<ClassId>(classes_.size());
@@ -174,36 +352,51 @@ ClassId EndpointIndex::enter_class(PodIndex pod, const model::Pod& value) {
       id = free_classes_.back();
       free_classes_.pop_back();
     }
-    std::vector<Label> posted = wanted.labels;
-    posted.push_back(ns_label(wanted.ns));
-    for (const ClassPort& port : wanted.ports) {
-      const Label label = port_label(port.protocol, port.name);
-      if (std::find(posted.begin(), posted.end(), label) == posted.end()) posted.push_back(label);
+    if (wanted.ns != 0) strings_.retain(wanted.ns);
+    const bool new_labels = wanted.labels != 0 && (wanted.labels >= label_heads_.size() ||
+                                                   label_heads_[wanted.labels].count == 0);
+    classes_[id] = wanted;
+    class_index_.insert(hash, id);
+    link(id);
+    if (new_labels) {
+      const LabelSpan own = labels_.at(wanted.labels);
+      std::vector<Label> posted;
+      for (size_t i = 0; i < own.size(); ++i) posted.push_back(own[i]);
+      label_postings_.add(wanted.labels, posted);
     }
-    classes_[id] = std::move(wanted);
-    class_index_.insert(id);
-    postings_.add(id, posted);
     new_classes_.push_back(id);
   }
-  if (pods_[pod].cls != 0) leave_class(pod);
-  pods_[pod].cls = id;
-  pods_[pod].position = static_cast<uint32_t>(classes_[id].pods.size());
-  classes_[id].pods.push_back(pod);
+  if (holders_[h].cls != 0) leave_class(h);
+  EndpointClass& c = classes_[id];
+  Holder& holder = holders_[h];
+  holder.cls = id;
+  holder.previous = 0;
+  holder.next = c.first;
+  if (c.first != 0) holders_[c.first].previous = h;
+  c.first = h;
+  ++c.size;
   return id;
 }
 
-void EndpointIndex::leave_class(PodIndex pod) {
-  const ClassId id = pods_[pod].cls;
+void EndpointIndex::leave_class(HolderIndex h) {
+  Holder& holder = holders_[h];
+  const ClassId id = holder.cls;
   EndpointClass& c = classes_[id];
-  const PodIndex moved = c.pods.back();
-  c.pods[pods_[pod].position] = moved;
-  pods_[moved].position = pods_[pod].position;
-  c.pods.pop_back();
-  pods_[pod].cls = 0;
-  if (!c.pods.empty()) return;
-  postings_.remove(id);
-  class_index_.erase(id);
-  release_texts(c);
+  if (holder.next != 0) holders_[holder.next].previous = holder.previous;
+  if (holder.previous != 0) {
+    holders_[holder.previous].next = holder.next;
+  } else {
+    c.first = holder.next;
+  }
+  holder.cls = holder.next = holder.previous = 0;
+  if (--c.size > 0) return;
+  class_index_.erase(hash_of(c), id);
+  unlink(id);
+  if (c.labels != 0 && label_heads_[c.labels].count == 0) label_postings_.remove(c.labels);
+  labels_.release(c.labels);
+  release_ports(c.ports);
+  if (c.ns != 0) strings_.release(c.ns);
+  if (c.account != 0) strings_.release(c.account);
   dropped_.push_back(c.predicates);
   c = {};
   free_classes_.push_back(id);
@@ -213,7 +406,7 @@ std::vector<ClassId> EndpointIndex::take_new_classes() {
   std::vector<ClassId> out = std::exchange(new_classes_, {});
   std::sort(out.begin(), out.end());
   out.erase(std::unique(out.begin(), out.end()), out.end());
-  std::erase_if(out, [&](ClassId id) { return classes_[id].pods.empty(); });
+  std::erase_if(out, [&](ClassId id) { return !alive(id); });
   return out;
 }
 

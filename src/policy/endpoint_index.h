@@ -1,90 +1,152 @@
-// EndpointIndex: all pods of the cluster, in the form the calculation reads.
+// EndpointIndex: everything of the cluster that holds addresses and can be selected, in the form
+// the calculation reads: pods, host endpoints, network sets (their labels; the addresses are
+// NetworkSetTable's) and the endpoints of services that a rule names.
 //
-// Pods of one namespace with the same labels and named ports are one *class*: no selector can tell
-// them apart, so selectors are evaluated once a class (a Deployment), not once a pod. Finished and
-// host-network pods are not in here. Addresses map back to the pods that hold them; usually one.
+// Holders of one kind and namespace with the same labels, named ports and service account are one
+// *class*: no selector can tell them apart, so selectors are evaluated once a class (a Deployment),
+// not once a pod. Finished and host-network pods are not in here. Addresses map back to the
+// holders; usually one. Laid out for hundreds of thousands: label lists are shared over namespaces,
+// names and addresses are one block a holder, the lists of a class go through its members.
 //
-// Fed by the engine (pods, and the addresses that workload interfaces add), read by the predicate
-// registry and the identity table.
+// Fed by the engine (objects, and the addresses that workload interfaces add), read by the
+// predicate registry and the identity table.
 #pragma once
 
-#include <array>
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
+#include "model/endpoint_slice.h"
+#include "model/host_endpoint.h"
 #include "model/pod.h"
-#include "policy/compiled_selector.h"
+#include "policy/flat_index.h"
+#include "policy/label_lists.h"
 #include "policy/list_table.h"
 #include "policy/postings.h"
 
 namespace caracal::policy {
 
-using PodIndex = uint32_t;
-using ClassId = uint32_t;  // 1..; 0 is none
+using HolderIndex = uint32_t;  // 1..
+using ClassId = uint32_t;      // 1..; 0 is none
+
+enum class HolderKind : uint8_t { kPod, kHost, kSet, kService };
 
 struct ClassPort {
   StringId name = 0;
-  uint16_t port = 0;
+  uint16_t port = 0;  // of a service 0: every port
   net::Protocol protocol = net::kTcp;
   auto operator<=>(const ClassPort&) const = default;
 };
 
 struct EndpointClass {
-  StringId ns = 0;
-  std::vector<Label> labels;     // sorted by key
-  std::vector<ClassPort> ports;  // sorted, no repeats
-  std::vector<PodIndex> pods;    // empty: the class is gone
-  ListId predicates = 0;         // set by the engine: which endpoint predicates hold, sorted
+  StringId ns = 0;       // 0: of no namespace
+  StringId account = 0;  // the pods' service account; 0: none
+  ListId labels = 0;
+  ListId ports = 0;
+  ListId predicates = 0;  // set by the engine: which endpoint predicates hold, sorted
+  HolderIndex first = 0;  // its holders
+  uint32_t size = 0;      // 0: the class is gone
+  HolderKind kind = HolderKind::kPod;
+  // Neighbours among the classes with the same labels, ports and namespace.
+  struct Link {
+    ClassId previous = 0;
+    ClassId next = 0;
+  };
+  Link by_labels, by_ports, by_ns;
 };
 
 class EndpointIndex {
  public:
-  explicit EndpointIndex(StringTable& strings) : strings_(strings) {}
+  // The key of the label that the endpoints of a service have, with its name as value; no object's
+  // label can be called so.
+  static constexpr std::string_view kServiceKey = "\x01service";
+
+  EndpointIndex(StringTable& strings, LabelLists& labels) : strings_(strings), labels_(labels) {}
   EndpointIndex(const EndpointIndex&) = delete;
   EndpointIndex& operator=(const EndpointIndex&) = delete;
 
-  // What set_pod changed.
+  // What a set... changed.
   struct Change {
     ClassId before = 0;
     ClassId after = 0;
     bool addresses = false;
+    HolderIndex holder = 0;  // 0: there is none
   };
-  // Adds, changes or removes (nullptr) a pod.
+  // Adds, changes or removes (nullptr).
   Change set_pod(const model::ObjectName& name, const model::Pod* pod);
+  Change set_host(const std::string& name, const model::HostEndpoint* host);
+  Change set_network_set(const model::ObjectName& name, const model::Labels* labels);
+  Change set_slice(const model::ObjectName& name, const model::EndpointSlice* slice);
   // Addresses a pod holds beyond its status. Remembered also while the pod does not exist.
   void set_extra_addresses(const model::ObjectName& pod, std::vector<net::IpAddr> addresses);
 
   // 0 when there is no such networked pod.
   ClassId class_of(const model::ObjectName& pod) const;
+  ClassId class_of_host(std::string_view name) const;
+  ClassId class_of_holder(HolderIndex holder) const { return holders_[holder].cls; }
   const EndpointClass& at(ClassId id) const { return classes_[id]; }
   EndpointClass& at(ClassId id) { return classes_[id]; }
-  ClassId class_limit() const { return static_cast<ClassId>(classes_.size()); }  // ids are below
-  // Classes by label, by port (see port_label) and by namespace (see ns_label).
-  const Postings& postings() const { return postings_; }
-  static Label ns_label(StringId ns) { return {0, ns}; }
-  // The label that stands for having a port of this name; its key cannot be a label's.
-  Label port_label(net::Protocol protocol, StringId name);
+  bool alive(ClassId id) const { return classes_[id].size > 0; }
+  LabelSpan labels(const EndpointClass& c) const { return labels_.at(c.labels); }
+  std::vector<ClassPort> ports(const EndpointClass& c) const;
 
-  // Calls `visit(address)` for each address of each pod of a class.
+  // Classes with an own label, with a named port, of a namespace, and all; how many at most.
+  template <typename Visit>
+  void for_each_with_label(const Label& label, const Visit& visit) const {
+    for (const ListId list : label_postings_.items(label)) {
+      walk(label_heads_, list, &EndpointClass::by_labels, visit);
+    }
+  }
+  size_t count_with_label(const Label& label) const;
+  template <typename Visit>
+  void for_each_with_port(net::Protocol protocol, StringId name, const Visit& visit) const {
+    for (const ListId list : port_postings_.items(port_label(protocol, name))) {
+      walk(port_heads_, list, &EndpointClass::by_ports, visit);
+    }
+  }
+  size_t count_with_port(net::Protocol protocol, StringId name) const;
+  template <typename Visit>
+  void for_each_in(StringId ns, const Visit& visit) const {
+    walk(ns_heads_, ns, &EndpointClass::by_ns, visit);
+  }
+  size_t count_in(StringId ns) const { return ns < ns_heads_.size() ? ns_heads_[ns].count : 0; }
+  template <typename Visit>
+  void for_each_class(const Visit& visit) const {
+    for (ClassId id = 1; id < classes_.size(); ++id) {
+      if (alive(id)) visit(id);
+    }
+  }
+  // A port name as a label; its key is no text's.
+  static Label port_label(net::Protocol protocol, StringId name) {
+    return {~uint32_t{protocol.number}, name};
+  }
+
+  // Calls `visit(address)` for each address of each holder of a class; sets have none here.
   template <typename Visit>
   void for_each_address(ClassId id, const Visit& visit) const {
-    for (const PodIndex pod : classes_[id].pods) {
-      for (const net::IpAddr& address : pods_[pod].addresses) visit(address);
-      if (const auto it = extra_.find(pod_name(pod)); it != extra_.end()) {
+    for (HolderIndex h = classes_[id].first; h != 0; h = holders_[h].next) {
+      for (const net::IpAddr& address : addresses(h)) visit(address);
+      if (extra_.empty() || classes_[id].kind != HolderKind::kPod) continue;
+      if (const auto it = extra_.find(pod_name(h)); it != extra_.end()) {
         for (const net::IpAddr& address : it->second) visit(address);
       }
     }
   }
-  // Calls `visit(class)` for each pod that holds the address.
+  template <typename Visit>
+  void for_each_member(ClassId id, const Visit& visit) const {
+    for (HolderIndex h = classes_[id].first; h != 0; h = holders_[h].next) visit(h);
+  }
+  // Calls `visit(class)` for each holder of the address.
   template <typename Visit>
   void for_each_holder(const net::IpAddr& address, const Visit& visit) const {
-    const auto [first, last] = holders_.equal_range(address);
-    for (auto it = first; it != last; ++it) visit(pods_[it->second].cls);
+    by_address_.for_each(hash_of(address), [&](HolderIndex h) {
+      if (holds(h, address)) visit(holders_[h].cls);
+    });
   }
 
   // Addresses whose holders or holders' class changed since the last call. May repeat.
@@ -95,76 +157,81 @@ class EndpointIndex {
   // Classes that went away: `predicates` is what they had. Their ids may be in use again.
   std::vector<ListId> take_dropped_predicates() { return std::exchange(dropped_, {}); }
 
-  size_t pod_count() const { return names_.size(); }
+  size_t pod_count() const { return pods_; }
 
  private:
-  struct PodRecord {
-    std::string name;
+  struct Holder {
+    // kind, length of the name, number of addresses, addresses, name
+    std::unique_ptr<char[]> block;
     StringId ns = 0;
     ClassId cls = 0;
-    uint32_t position = 0;  // in EndpointClass::pods
-    std::vector<net::IpAddr> addresses;
+    HolderIndex previous = 0;
+    HolderIndex next = 0;
   };
-  struct NameView {
-    StringId ns;
-    std::string_view name;
+  struct Head {
+    ClassId first = 0;
+    uint32_t count = 0;
   };
-  struct NameHash {
-    using is_transparent = void;
-    const std::vector<PodRecord>* pods;
-    size_t operator()(const NameView& v) const {
-      return std::hash<std::string_view>{}(v.name) * 31 + v.ns;
-    }
-    size_t operator()(PodIndex i) const {
-      return (*this)(NameView{(*pods)[i].ns, (*pods)[i].name});
-    }
-  };
-  struct NameEqual {
-    using is_transparent = void;
-    const std::vector<PodRecord>* pods;
-    bool operator()(PodIndex a, PodIndex b) const { return a == b; }
-    bool operator()(const NameView& v, PodIndex i) const {
-      return v.ns == (*pods)[i].ns && v.name == (*pods)[i].name;
-    }
-    bool operator()(PodIndex i, const NameView& v) const { return (*this)(v, i); }
-  };
-  struct ClassHash {
-    using is_transparent = void;
-    const std::vector<EndpointClass>* classes;
-    size_t operator()(const EndpointClass& c) const;
-    size_t operator()(ClassId id) const { return (*this)((*classes)[id]); }
-  };
-  struct ClassEqual {
-    using is_transparent = void;
-    const std::vector<EndpointClass>* classes;
-    bool operator()(ClassId a, ClassId b) const { return a == b; }
-    bool operator()(const EndpointClass& c, ClassId id) const;
-    bool operator()(ClassId id, const EndpointClass& c) const { return (*this)(c, id); }
+  // A holder as its object says it is.
+  struct Form {
+    const model::Labels* labels = nullptr;
+    std::vector<ClassPort> ports;  // texts held
+    StringId account = 0;          // held
+    std::span<const net::IpAddr> addresses;
   };
 
-  model::ObjectName pod_name(PodIndex pod) const;
-  PodIndex find_pod(const model::ObjectName& name) const;  // kNone when there is none
-  ClassId enter_class(PodIndex pod, const model::Pod& value);
-  void leave_class(PodIndex pod);
-  void release_texts(const EndpointClass& c);
-  void hold(PodIndex pod, const net::IpAddr& address);
-  void drop(PodIndex pod, const net::IpAddr& address);
-  void mark_all_dirty(PodIndex pod);
+  template <typename Visit>
+  void walk(const std::vector<Head>& heads, uint32_t number,
+            EndpointClass::Link EndpointClass::*link, const Visit& visit) const {
+    if (number >= heads.size()) return;
+    for (ClassId id = heads[number].first; id != 0;) {
+      const ClassId next = (classes_[id].*link).next;
+      visit(id);
+      id = next;
+    }
+  }
+  static uint64_t hash_of(const net::IpAddr& address);
+  static uint64_t hash_of(HolderKind kind, StringId ns, std::string_view name);
+  static uint64_t hash_of(const EndpointClass& c);
+  HolderKind kind_of(HolderIndex h) const;
+  std::string_view name_of(HolderIndex h) const;
+  std::span<const net::IpAddr> addresses(HolderIndex h) const;
+  model::ObjectName pod_name(HolderIndex h) const;
+  bool holds(HolderIndex h, const net::IpAddr& address) const;
+  HolderIndex find(HolderKind kind, const model::ObjectName& name) const;
 
-  static constexpr PodIndex kNone = ~PodIndex{0};
+  Change set(HolderKind kind, const model::ObjectName& name, Form* form);
+  Change remove(HolderKind kind, const model::ObjectName& name);
+  void set_block(HolderIndex h, HolderKind kind, std::string_view name,
+                 std::span<const net::IpAddr> addresses);
+  ClassId enter_class(HolderIndex h, HolderKind kind, Form& form);
+  void leave_class(HolderIndex h);
+  void link(ClassId id);
+  void unlink(ClassId id);
+  static void push(std::vector<Head>& heads, uint32_t number, std::vector<EndpointClass>& classes,
+                   ClassId id, EndpointClass::Link EndpointClass::*link);
+  static void pull(std::vector<Head>& heads, uint32_t number, std::vector<EndpointClass>& classes,
+                   ClassId id, EndpointClass::Link EndpointClass::*link);
+  ListId acquire_ports(std::vector<ClassPort>& ports);
+  void release_ports(ListId list);
+  void hold(HolderIndex h, const net::IpAddr& address);
+  void drop(HolderIndex h, const net::IpAddr& address);
+
   StringTable& strings_;
-  std::vector<PodRecord> pods_;
-  std::vector<PodIndex> free_pods_;
-  std::unordered_set<PodIndex, NameHash, NameEqual> names_{16, NameHash{&pods_}, NameEqual{&pods_}};
+  LabelLists& labels_;
+  std::vector<Holder> holders_ = std::vector<Holder>(1);
+  std::vector<HolderIndex> free_holders_;
+  FlatIndex by_name_;
+  FlatIndex by_address_;
   std::unordered_map<model::ObjectName, std::vector<net::IpAddr>> extra_;
-  std::unordered_multimap<net::IpAddr, PodIndex> holders_;
+  size_t pods_ = 0;
 
   std::vector<EndpointClass> classes_ = std::vector<EndpointClass>(1);
   std::vector<ClassId> free_classes_;
-  std::unordered_set<ClassId, ClassHash, ClassEqual> class_index_{16, ClassHash{&classes_},
-                                                                  ClassEqual{&classes_}};
-  Postings postings_;
-  std::array<StringId, 256> port_keys_{};  // by protocol number; held for good
+  FlatIndex class_index_;
+  ListTable port_lists_;
+  Postings label_postings_, port_postings_;                // of lists
+  std::vector<Head> label_heads_, port_heads_, ns_heads_;  // by list, list and namespace
   std::vector<net::IpAddr> dirty_;
   std::vector<ClassId> new_classes_;
   std::vector<ListId> dropped_;

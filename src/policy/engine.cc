@@ -2,15 +2,19 @@
 
 #include <algorithm>
 
+#include "policy/host_endpoints.h"
 #include "policy/local_endpoints.h"
+#include "policy/network_set_table.h"
 
 namespace caracal::policy {
 
 class Engine::State {
  public:
-  explicit State(std::vector<model::Tier> tiers) : policies(std::move(tiers)) {
-    for (const auto& [first, set] : cidrs.intervals())
-      ranges.set(first, identities.acquire(0, set));
+  explicit State(EngineOptions options)
+      : hosts(std::move(options.node), endpoints, namespaces, strings, policies, selector, assigner,
+              {host_entries, failsafes, settings}) {
+    for (const auto& [first, members] : cidrs.intervals())
+      ranges.set(first, identities.acquire(0, 0));
     rows.update();
   }
 
@@ -23,22 +27,47 @@ class Engine::State {
     if (ns == 0) return;
     predicates.namespace_changed(ns);
     locals.namespace_changed(u.key);
+    hosts.namespace_changed(u.key);
+  }
+  void operator()(const model::ServiceAccountUpdate& u) {
+    const auto account = accounts.set(u.key, u.value ? &*u.value : nullptr);
+    if (account.ns == 0) return;
+    predicates.account_changed(account.ns, account.name);
+    locals.namespace_changed(u.key.ns);
   }
   void operator()(const model::NodeUpdate&) {}  // nodes are plain addresses to policy
+  void operator()(const model::TierUpdate& u) {
+    if (!policies.set_tier(u)) return;
+    tiers_changed = true;
+    locals.order_changed();
+    hosts.order_changed();
+  }
+  void operator()(const model::NetworkSetUpdate& u) { sets.set(u); }
+  void operator()(const model::EndpointSliceUpdate& u) {
+    services.set(u.key, u.value ? &*u.value : nullptr);
+  }
+  void operator()(const model::HostEndpointUpdate& u) { hosts.set(u); }
+  void operator()(const model::HostInterfaceUpdate& u) { hosts.set(u); }
+  void operator()(const model::PolicySettingsUpdate& u) { hosts.set(u); }
   void operator()(const model::PolicyUpdate& u) { policies.set(u); }
   void operator()(const model::LocalEndpointUpdate& u) { locals.set(u); }
 
   desired::PolicyDelta flush() {
-    compile(locals.select());
+    locals.select();
+    hosts.select();
+    compile(selector.take_touched());
     groups.policies_changed();
-    locals.assign(groups);
+    if (std::exchange(tiers_changed, false)) groups.tiers_changed();
     predicates.update();
+    sets.update(predicates.take_changed_sets());
     update_ranges();
     update_addresses();
+    locals.assign();
+    hosts.assign();
     const std::vector<IdentityId> gone = identities.take_gone();
     groups.forget(gone);
     identities.free(gone);
-    groups.update(identities.take_born());
+    groups.update(identities.take_born(), predicates.take_changed_families());
     rows.update();
     // Only now nothing refers to the old numbers any more.
     policies.finish();
@@ -50,7 +79,16 @@ class Engine::State {
             .ranges = ranges.take(),
             .ports = ports.take(),
             .peers = peers.take(),
-            .rows = row_entries.take()};
+            .rows = row_entries.take(),
+            .otherwise = otherwise.take(),
+            .wide_rows = wide_rows.take(),
+            .logged = logged.take(),
+            .refused = refused.take(),
+            .own_splits = own_splits.take(),
+            .port_splits = port_splits.take(),
+            .hosts = host_entries.take(),
+            .failsafes = failsafes.take(),
+            .settings = settings.take()};
   }
 
   // Makes compiled forms agree with policies: those that changed, and those that got their first or
@@ -60,17 +98,17 @@ class Engine::State {
     std::sort(touched.begin(), touched.end());
     touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
     // What is released last may be in use again by then.
-    std::vector<CompiledPolicy> old;
+    std::vector<std::unique_ptr<CompiledPolicy>> old;
     for (const PolicyIndex index : touched) {
       PolicyRecord& record = policies.at(index);
-      if (record.compiled && record.users > 0 && !record.changed) continue;
-      if (record.compiled) {
-        old.push_back(std::move(*record.compiled));
-        record.compiled.reset();
-      }
-      if (record.users > 0) record.compiled = compiler.compile(record.policy);
+      const bool wanted = record.users > 0 && !record.staged;
+      if (record.compiled && wanted && !record.changed) continue;
+      if (record.compiled) old.push_back(std::move(record.compiled));
+      if (!wanted) continue;
+      record.compiled = std::make_unique<CompiledPolicy>(
+          compiler.compile(record.rules.rules(), record.applies_ingress, record.applies_egress));
     }
-    for (const CompiledPolicy& policy : old) compiler.release(policy);
+    for (const auto& policy : old) compiler.release(*policy);
   }
 
   void update_ranges() {
@@ -88,6 +126,44 @@ class Engine::State {
     for (const auto& range : joined) update_range(range);
   }
 
+  // What the members of an interval make of its addresses: predicates by way of the network sets
+  // among them, and CIDR predicates. Held until forget_lists().
+  struct RangeLists {
+    ListId endpoint_set = 0;
+    ListId cidr_set = 0;
+  };
+  const RangeLists& lists_of(ListId members) {
+    const auto [it, added] = range_lists.try_emplace(members);
+    if (!added) return it->second;
+    std::vector<uint32_t> held, inside;
+    for (const uint32_t member : cidrs.sets().list(members)) {
+      const uint32_t number = CidrRegistry::number_of(member);
+      if (CidrRegistry::is_set(member)) {
+        append(endpoints.at(sets.class_of(number)).predicates, held);
+      } else {
+        inside.push_back(number);
+      }
+    }
+    sort_unique(held);
+    it->second = {endpoint_sets.acquire(held), cidr_lists.acquire(inside)};
+    return it->second;
+  }
+  void forget_lists() {
+    for (const auto& [members, lists] : range_lists) {
+      endpoint_sets.release(lists.endpoint_set);
+      cidr_lists.release(lists.cidr_set);
+    }
+    range_lists.clear();
+  }
+  void append(ListId endpoint_set, std::vector<uint32_t>& to) const {
+    const auto list = endpoint_sets.list(endpoint_set);
+    to.insert(to.end(), list.begin(), list.end());
+  }
+  static void sort_unique(std::vector<uint32_t>& list) {
+    std::sort(list.begin(), list.end());
+    list.erase(std::unique(list.begin(), list.end()), list.end());
+  }
+
   void update_range(const CidrRegistry::Range& range) {
     // The interval behind the range may begin or cease to begin there.
     const bool at_end = range.last == net::IpAddr::last(range.last.family());
@@ -103,7 +179,8 @@ class Engine::State {
     }
     for (auto it = cidrs.intervals().lower_bound(range.first);
          it != cidrs.intervals().end() && !(end < it->first); ++it) {
-      put(ranges, it->first, identities.acquire(0, it->second));
+      const RangeLists& lists = lists_of(it->second);
+      put(ranges, it->first, identities.acquire(lists.endpoint_set, lists.cidr_set));
     }
     for (auto it = addresses.live().lower_bound(range.first);
          it != addresses.live().end() && !(range.last < it->first); ++it) {
@@ -126,16 +203,20 @@ class Engine::State {
     dirty.erase(std::unique(dirty.begin(), dirty.end()), dirty.end());
     std::vector<uint32_t> joined;
     for (const net::IpAddr& address : dirty) {
+      // Where several hold the address, it is what any of them is: two pods for a moment, a pod in
+      // a network set.
       ListId set = 0;
       bool several = false;
-      endpoints.for_each_holder(address, [&](ClassId cls) {
-        const ListId one = endpoints.at(cls).predicates;
+      joined.clear();
+      const auto add = [&](ListId one) {
         if (one == 0 || one == set) return;
-        several = set != 0;
-        if (!several) set = one;
-        const auto list = endpoint_sets.list(one);
-        joined.insert(joined.end(), list.begin(), list.end());
-      });
+        several = several || set != 0;
+        if (set == 0) set = one;
+        append(one, joined);
+      };
+      const auto add_class = [&](ClassId cls) { add(endpoints.at(cls).predicates); };
+      endpoints.for_each_holder(address, add_class);
+      sets.for_each_holder(address, add_class);
       if (set == 0) {
         if (const auto it = addresses.live().find(address); it != addresses.live().end()) {
           identities.release(it->second);
@@ -143,16 +224,16 @@ class Engine::State {
         }
         continue;
       }
+      const RangeLists& range = lists_of(cidrs.at(address));
+      add(range.endpoint_set);
       if (several) {
-        // Two pods have the address for a moment: whoever may reach or be reached as either.
-        std::sort(joined.begin(), joined.end());
-        joined.erase(std::unique(joined.begin(), joined.end()), joined.end());
+        sort_unique(joined);
         set = endpoint_sets.acquire(joined);
       }
-      joined.clear();
-      put(addresses, address, identities.acquire(set, cidrs.at(address)));
+      put(addresses, address, identities.acquire(set, range.cidr_set));
       if (several) endpoint_sets.release(set);
     }
+    forget_lists();
   }
 
   desired::PolicyTables tables;
@@ -163,23 +244,41 @@ class Engine::State {
   TrackedMap<desired::PortKey, PortClass> ports{tables.ports};
   TrackedMap<desired::PeerKey, RowId> peers{tables.peers};
   TrackedSet<desired::RowKey> row_entries{tables.rows};
+  TrackedMap<GroupId, RowId> otherwise{tables.otherwise};
+  TrackedSet<desired::WideRowKey> wide_rows{tables.wide_rows};
+  TrackedSet<desired::RowKey> logged{tables.logged};
+  TrackedSet<desired::RowKey> refused{tables.refused};
+  TrackedMap<desired::OwnSplitKey, GroupId> own_splits{tables.own_splits};
+  TrackedMap<desired::PortSplitKey, GroupId> port_splits{tables.port_splits};
+  TrackedMap<desired::HostKey, desired::InterfacePolicy> host_entries{tables.hosts};
+  TrackedSet<desired::FailsafeKey> failsafes{tables.failsafes};
+  TrackedMap<desired::Setting, uint32_t> settings{tables.settings};
 
   StringTable strings;
-  ListTable endpoint_sets;
-  EndpointIndex endpoints{strings};
-  NamespaceTable namespaces{strings};
-  PolicyTable policies;
-  PredicateRegistry predicates{strings, endpoints, namespaces, endpoint_sets};
+  LabelLists labels{strings};
+  ListTable endpoint_sets, cidr_lists;
+  EndpointIndex endpoints{strings, labels};
+  NamespaceTable namespaces{strings, labels};
+  AccountTable accounts{strings, labels};
+  ServiceTable services{endpoints};
+  PolicyTable policies{strings};
+  PredicateRegistry predicates{strings, endpoints, namespaces, accounts, endpoint_sets};
   CidrRegistry cidrs;
-  PolicyCompiler compiler{strings, predicates, cidrs};
-  IdentityTable identities{endpoint_sets, cidrs.sets()};
-  RowTable rows{ports, row_entries};
-  GroupTable groups{policies, predicates, identities, rows, peers};
-  LocalEndpoints locals{strings, endpoints, namespaces, policies, interfaces, sources};
+  NetworkSetTable sets{endpoints, cidrs};
+  std::unordered_map<ListId, RangeLists> range_lists;  // during a flush
+  PolicyCompiler compiler{strings, predicates, cidrs, services};
+  IdentityTable identities{endpoint_sets, cidr_lists};
+  RowTable rows{{ports, row_entries, logged, refused, wide_rows}};
+  GroupTable groups{policies, predicates, identities, rows, {peers, otherwise, port_splits}};
+  AddressFacts facts{tables.addresses, tables.ranges, identities, predicates};
+  PolicySelector selector{endpoints, namespaces, predicates, policies};
+  GroupAssigner assigner{endpoints, policies, facts, groups, own_splits};
+  LocalEndpoints locals{endpoints, namespaces, policies, selector, assigner, {interfaces, sources}};
+  HostEndpoints hosts;
+  bool tiers_changed = false;
 };
 
-Engine::Engine(std::vector<model::Tier> tiers)
-    : state_(std::make_unique<State>(std::move(tiers))) {}
+Engine::Engine(EngineOptions options) : state_(std::make_unique<State>(std::move(options))) {}
 Engine::~Engine() = default;
 
 void Engine::apply(const model::Update& update) { std::visit(*state_, update); }
@@ -189,7 +288,7 @@ std::map<std::string, EndpointStatus> Engine::statuses() const { return state_->
 
 Engine::Counts Engine::counts() const {
   return {.pods = state_->endpoints.pod_count(),
-          .local_endpoints = state_->tables.interfaces.size() / 2,
+          .local_endpoints = state_->locals.size(),
           .identities = state_->identities.all().size(),
           .groups = state_->groups.size(),
           .texts = state_->strings.size()};

@@ -6,11 +6,11 @@
 // trace, except in the numbers given to identities, groups, rows and port classes. Numbers of what
 // is gone are used again, in the same delta at the earliest: a delta is one transaction.
 //
-//   Update --> PolicyTable, EndpointIndex, NamespaceTable, LocalEndpoints      (apply: what exists)
-//   flush: LocalEndpoints (which policies apply) --> PolicyCompiler --> PredicateRegistry,
-//   CidrRegistry
-//          (who satisfies what) --> IdentityTable --> GroupTable, RowTable (who may do what) -->
-//          delta
+//   Update --> PolicyTable, EndpointIndex, NamespaceTable, NetworkSetTable, ServiceTable,
+//              LocalEndpoints, HostEndpoints                                  (apply: what exists)
+//   flush: LocalEndpoints, HostEndpoints (which policies apply) --> PolicyCompiler
+//          --> PredicateRegistry, CidrRegistry (who satisfies what) --> IdentityTable
+//          --> GroupTable, RowTable (who may do what) --> delta
 //
 // A change costs what it changes; see the headers of the parts. An endpoint whose pod is not known
 // is closed; an invalid policy isolates what it selects and allows nothing.
@@ -27,10 +27,14 @@
 
 namespace caracal::policy {
 
+struct EngineOptions {
+  // The name of this node: whose host endpoints are targets of policy here.
+  std::string node;
+};
+
 class Engine {
  public:
-  // The tiers that exist; policies of another tier come after them and deny by default.
-  explicit Engine(std::vector<model::Tier> tiers = {model::kDefaultTier});
+  explicit Engine(EngineOptions options = {});
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;

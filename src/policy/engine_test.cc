@@ -59,7 +59,21 @@ model::Update no_policy(const char* ns, const char* name) {
 }
 model::Rule from(model::EndpointPeer peer,
                  std::optional<std::vector<model::PortMatch>> ports = {}) {
-  return {model::Action::kAllow, std::vector<model::Peer>{std::move(peer)}, std::move(ports)};
+  model::Rule out;
+  out.peer.all_of = {{std::move(peer)}};
+  out.ports = std::move(ports);
+  return out;
+}
+model::Rule anyone(std::optional<std::vector<model::PortMatch>> ports = {}) {
+  model::Rule out;
+  out.ports = std::move(ports);
+  return out;
+}
+model::Rule from_block(const char* net, std::vector<net::Cidr> except = {},
+                       std::optional<std::vector<model::PortMatch>> ports = {}) {
+  model::Rule out = anyone(std::move(ports));
+  out.peer.all_of = {{model::CidrPeer{*net::Cidr::parse(net), std::move(except)}}};
+  return out;
 }
 model::EndpointPeer pods_in(const char* ns, Selector pods = {}) {
   return {std::move(pods), {}, ns};
@@ -85,8 +99,8 @@ class EngineTest : public testing::Test {
 TEST_F(EngineTest, FirstFlushFillsTheTotalTables) {
   const desired::PolicyDelta delta = engine.flush();
   EXPECT_EQ(delta.ranges.set.size(), 2u);
-  EXPECT_EQ(delta.ports.set.size(), 4u);
-  EXPECT_EQ(delta.size(), 6u);
+  EXPECT_EQ(delta.ports.set.size(), 6u);
+  EXPECT_EQ(delta.size(), 8u);
   EXPECT_EQ(engine.tables().ranges.at(ip("::")), desired::kUnknownIdentity);
   EXPECT_TRUE(engine.flush().empty());
 }
@@ -100,6 +114,10 @@ TEST_F(EngineTest, EndpointIsClosedUntilItsPodIsKnownThenOpenThenPoliced) {
               ElementsAre(HasSubstr("pod dev/a is not known")));
 
   play({pod("dev", "a", "10.0.0.1", {})});
+  EXPECT_EQ(disposition("cali-a", desired::Direction::kIngress), Disposition::kClosed);
+  EXPECT_THAT(engine.statuses().at("cali-a").errors,
+              ElementsAre(HasSubstr("namespace dev is not known")));
+  play({ns("dev")});
   EXPECT_EQ(disposition("cali-a", desired::Direction::kIngress), Disposition::kOpen);
   EXPECT_THAT(engine.statuses().at("cali-a").errors, ElementsAre());
 
@@ -119,7 +137,7 @@ TEST_F(EngineTest, EndpointIsClosedUntilItsPodIsKnownThenOpenThenPoliced) {
 }
 
 TEST_F(EngineTest, InvalidPolicyIsolatesAndSaysSo) {
-  play({local("dev", "a", "10.0.0.1"), pod("dev", "a", "10.0.0.1", {}),
+  play({ns("dev"), local("dev", "a", "10.0.0.1"), pod("dev", "a", "10.0.0.1", {}),
         model::PolicyUpdate{id_of("dev", "bad"), {}, "spec.ingress[0]: no"}});
   EXPECT_FALSE(allows("cali-a", "1.2.3.4", 80));
   EXPECT_FALSE(allows("cali-a", "1.2.3.4", 80, desired::Direction::kEgress));
@@ -220,7 +238,7 @@ TEST_F(EngineTest, APolicyLikeAnotherAddsNoIdentityAndNoRow) {
 TEST_F(EngineTest, WhatAnyoneMayDoNeedsNoEntryPerIdentity) {
   model::Policy policy =
       ingress_policy("dev", "p", {from(pods_in("dev", is("app", "db")), {{tcp(80)}})});
-  policy.ingress.push_back({model::Action::kAllow, {}, {{tcp(80)}}});
+  policy.ingress.push_back(anyone({{tcp(80)}}));
   play({ns("dev"), pod("dev", "a", "10.0.0.1", {}), pod("dev", "b", "10.0.0.2", {{"app", "db"}}),
         local("dev", "a", "10.0.0.1"), update(policy)});
   ASSERT_EQ(engine.tables().peers.size(), 1u);
@@ -228,8 +246,8 @@ TEST_F(EngineTest, WhatAnyoneMayDoNeedsNoEntryPerIdentity) {
 }
 
 TEST_F(EngineTest, NamedPortsOnIngressAreTheEndpointsOwn) {
-  const model::Policy policy = ingress_policy(
-      "dev", "p", {{model::Action::kAllow, {}, {{model::PortMatch{net::kTcp, "http"}}}}});
+  const model::Policy policy =
+      ingress_policy("dev", "p", {anyone({{model::PortMatch{net::kTcp, "http"}}})});
   play({ns("dev"), pod("dev", "a", "10.0.0.1", {}, {{"http", net::kTcp, 8080}}),
         pod("dev", "b", "10.0.0.2", {}, {{"http", net::kTcp, 9090}}), local("dev", "a", "10.0.0.1"),
         local("dev", "b", "10.0.0.2"), update(policy)});
@@ -283,11 +301,8 @@ TEST_F(EngineTest, NamespaceLabelsAndTheirChange) {
 
 TEST_F(EngineTest, CidrsCutRangesAndMarkPodsInside) {
   model::Policy policy = ingress_policy("dev", "p", {});
-  policy.ingress = {
-      {model::Action::kAllow,
-       {{model::CidrPeer{*net::Cidr::parse("10.0.0.0/8"), {*net::Cidr::parse("10.1.0.0/16")}}}},
-       {{tcp(80)}}},
-      from(pods_in("dev", is("app", "db")), {{tcp(443)}})};
+  policy.ingress = {from_block("10.0.0.0/8", {*net::Cidr::parse("10.1.0.0/16")}, {{tcp(80)}}),
+                    from(pods_in("dev", is("app", "db")), {{tcp(443)}})};
   play({ns("dev"), pod("dev", "a", "10.0.0.1", {}), local("dev", "a", "10.0.0.1"),
         pod("dev", "b", "10.0.0.2", {{"app", "db"}}), pod("dev", "c", "10.1.0.2", {{"app", "db"}}),
         update(policy)});
@@ -302,10 +317,10 @@ TEST_F(EngineTest, CidrsCutRangesAndMarkPodsInside) {
 }
 
 TEST(EngineTiersTest, WhoMayDoLessThanAnyoneHasAnEntryOfItsOwn) {
-  Engine engine({model::kDefaultTier});
+  Engine engine;
   model::Policy policy = ingress_policy("dev", "p", {from(pods_in("dev", is("app", "bad")))});
   policy.ingress[0].action = model::Action::kDeny;
-  policy.ingress.push_back({model::Action::kAllow, {}, {}});
+  policy.ingress.push_back(anyone());
   for (const model::Update& u :
        {ns("dev"), pod("dev", "a", "10.0.0.1", {}), local("dev", "a", "10.0.0.1"),
         pod("dev", "b", "10.0.0.2", {{"app", "bad"}}), update(policy)}) {
@@ -318,7 +333,9 @@ TEST(EngineTiersTest, WhoMayDoLessThanAnyoneHasAnEntryOfItsOwn) {
   };
   EXPECT_FALSE(allows("10.0.0.2"));
   EXPECT_TRUE(allows("10.0.0.3"));
-  for (const auto& [key, row] : engine.tables().peers) EXPECT_NE(key.identity, desired::kAnyone);
+  ASSERT_EQ(engine.tables().peers.size(), 1u);  // the one that is told apart
+  EXPECT_EQ(engine.tables().peers.begin()->second, 0u);
+  EXPECT_EQ(engine.tables().otherwise.size(), 1u);
   engine.apply(pod("dev", "b", "10.0.0.2", {{"app", "good"}}));
   engine.flush();
   EXPECT_TRUE(allows("10.0.0.2"));
@@ -345,21 +362,23 @@ class StateListTest : public testing::Test {
         "dev", "p", {from(pods_in("prod"), {{model::PortMatch{net::kTcp, "http"}}})});
     extend({update(named), pod("prod", "b", "10.0.0.2", {})});
     model::Policy block = ingress_policy("dev", "q", {});
-    block.ingress = {
-        {model::Action::kAllow, {{model::CidrPeer{*net::Cidr::parse("10.0.0.0/30"), {}}}}, {}}};
+    block.ingress = {from_block("10.0.0.0/30")};
     extend({update(block), update(named), pod("dev", "b", "10.0.0.2", {}),
             pod("prod", "b", "10.0.0.2", {})});
     return out;
   }
   static std::string key_of(const model::Update& u) {
-    struct Key {
-      std::string operator()(const model::PodUpdate& x) const { return "pod " + x.key.to_string(); }
-      std::string operator()(const model::NamespaceUpdate& x) const { return "ns " + x.key; }
-      std::string operator()(const model::NodeUpdate& x) const { return "node " + x.key; }
-      std::string operator()(const model::PolicyUpdate& x) const { return x.key.to_string(); }
-      std::string operator()(const model::LocalEndpointUpdate& x) const { return "if " + x.key; }
+    const auto key = [](const auto& x) -> std::string {
+      using Type = std::remove_cvref_t<decltype(x)>;
+      if constexpr (std::is_same_v<Type, model::PolicySettingsUpdate>) {
+        return "";
+      } else if constexpr (std::is_same_v<decltype(Type::key), std::string>) {
+        return x.key;
+      } else {
+        return x.key.to_string();
+      }
     };
-    return std::visit(Key{}, u);
+    return std::to_string(u.index()) + std::visit(key, u);
   }
   static model::Update removal(const model::Update& u) {
     model::Update out = u;

@@ -13,86 +13,91 @@ size_t GroupTable::SpecHash::operator()(const GroupProgram::Spec& spec) const {
   return static_cast<size_t>(hash);
 }
 
-GroupId GroupTable::acquire(model::Direction direction, std::span<const PolicyIndex> policies,
-                            std::span<const ClassPort> own_ports) {
+GroupId GroupTable::new_group() {
+  GroupId id = static_cast<GroupId>(groups_.size() + 1);
+  if (!free_.empty()) {
+    id = free_.top();
+    free_.pop();
+  }
+  groups_.emplace(id, Group());
+  return id;
+}
+
+void GroupTable::mark_dirty(GroupId id) {
+  if (!std::exchange(groups_.at(id).dirty, true)) dirty_.push(id);
+}
+
+GroupId GroupTable::acquire(const GroupForm& form) {
   std::vector<uint32_t> key;
-  key.push_back(static_cast<uint32_t>(direction));
-  key.push_back(static_cast<uint32_t>(policies.size()));
-  key.insert(key.end(), policies.begin(), policies.end());
-  for (const ClassPort& port : own_ports) {
+  key.push_back(static_cast<uint32_t>(form.direction) | static_cast<uint32_t>(form.undecided) << 1 |
+                (form.splits ? 8u : 0u));
+  key.push_back(static_cast<uint32_t>(form.policies.size()));
+  key.insert(key.end(), form.policies.begin(), form.policies.end());
+  key.push_back(static_cast<uint32_t>(form.excluded.size()));
+  key.insert(key.end(), form.excluded.begin(), form.excluded.end());
+  for (const ClassPort& port : form.own_ports) {
     key.insert(key.end(), {port.name, port.port, port.protocol.number});
   }
   const ListId list = keys_.acquire(key);
   const auto it = by_key_.find(list);
   if (it != by_key_.end()) {
     keys_.release(list);  // held once, by the group
-    ++groups_[it->second].users;
+    ++groups_.at(it->second).users;
     return it->second;
   }
-  GroupId id = 1;
-  for (const auto& [used, group] : groups_) {
-    if (used != id) break;
-    ++id;
-  }
-  Group& group = groups_[id];
+  const GroupId id = new_group();
+  Group& group = groups_.at(id);
   group.key = list;
-  group.direction = direction;
-  group.policies.assign(policies.begin(), policies.end());
-  group.own_ports.assign(own_ports.begin(), own_ports.end());
+  group.form = form;
   group.users = 1;
-  group.dirty = true;
   by_key_.emplace(list, id);
-  dirty_.push_back(id);
+  mark_dirty(id);
   return id;
 }
 
 void GroupTable::release(GroupId id) {
-  if (--groups_[id].users == 0) unused_.push_back(id);
+  if (--groups_.at(id).users == 0) unused_.push_back(id);
 }
 
 void GroupTable::policies_changed() {
   for (auto& [id, group] : groups_) {
-    if (group.dirty) continue;
-    group.dirty = std::any_of(group.policies.begin(), group.policies.end(),
-                              [&](PolicyIndex p) { return policies_.at(p).changed; });
-    if (group.dirty) dirty_.push_back(id);
+    if (group.dirty || group.parent != 0) continue;  // parts follow their group
+    const bool changed = std::any_of(group.form.policies.begin(), group.form.policies.end(),
+                                     [&](PolicyIndex p) { return policies_.at(p).changed; });
+    if (changed) mark_dirty(id);
+  }
+}
+
+void GroupTable::tiers_changed() {
+  for (auto& [id, group] : groups_) {
+    if (group.parent == 0) mark_dirty(id);
   }
 }
 
 void GroupTable::index(GroupId id, bool add) {
-  const GroupProgram& program = groups_[id].program;
-  const auto change = [&](auto& map, uint32_t key) {
+  for (const Term term : groups_.at(id).program.terms()) {
     if (add) {
-      map[key].push_back(id);
-      return;
+      by_term_[term].push_back(id);
+      continue;
     }
-    const auto it = map.find(key);
-    if (it == map.end()) return;
+    const auto it = by_term_.find(term);
     std::erase(it->second, id);
-    if (it->second.empty()) map.erase(it);
-  };
-  for (const PredicateId p : program.predicates()) change(by_predicate_, p);
-  for (const CidrId c : program.cidrs()) change(by_cidr_, c);
-  if (program.monotone()) return;
-  if (add) {
-    not_monotone_.push_back(id);
-  } else {
-    std::erase(not_monotone_, id);
+    if (it->second.empty()) by_term_.erase(it);
   }
 }
 
 template <typename Visit>
 void GroupTable::for_each_concerned(IdentityId identity, const Visit& visit) const {
-  std::vector<GroupId> out = not_monotone_;
-  const auto append = [&](const auto& map, uint32_t key) {
-    if (const auto it = map.find(key); it != map.end()) {
+  std::vector<GroupId> out;
+  const auto append = [&](Term term) {
+    if (const auto it = by_term_.find(term); it != by_term_.end()) {
       out.insert(out.end(), it->second.begin(), it->second.end());
     }
   };
   for (const PredicateId p : identities_.endpoint_predicates(identity)) {
-    append(by_predicate_, predicates_.is_resolved(p) ? predicates_.family_of(p) : p);
+    append(term_of(predicates_.is_resolved(p) ? predicates_.family_of(p) : p));
   }
-  for (const CidrId c : identities_.cidr_predicates(identity)) append(by_cidr_, c);
+  for (const CidrId c : identities_.cidr_predicates(identity)) append(term_of_cidr(c));
   std::sort(out.begin(), out.end());
   out.erase(std::unique(out.begin(), out.end()), out.end());
   for (const GroupId id : out) visit(id);
@@ -103,108 +108,196 @@ RowId GroupTable::row_for(const Group& group, std::span<const PredicateId> predi
   GroupProgram::Spec spec =
       group.program.match(predicates, cidrs, predicates_, port_sets_, temporary_);
   const auto [it, added] = known_specs_.try_emplace(std::move(spec));
-  if (added) it->second = rows_.acquire(GroupProgram::allowed(it->first, port_sets_));
+  if (added) it->second = rows_.acquire(GroupProgram::content(it->first, port_sets_));
   return it->second;
 }
 
-void GroupTable::set_entry(GroupId id, IdentityId identity, RowId row) {
-  Group& group = groups_[id];
-  const auto it = group.entries.find(identity);
-  const RowId before = it == group.entries.end() ? 0 : it->second;
-  if (before == row) return;
+void GroupTable::set_base(GroupId id, RowId row, bool is_otherwise) {
+  Group& group = groups_.at(id);
+  if (group.base == row && group.base_is_otherwise == is_otherwise) return;
   rows_.retain(row);
-  rows_.release(before);
-  if (row == 0) {
+  rows_.release(group.base);
+  group.base = row;
+  group.base_is_otherwise = is_otherwise;
+  const desired::PeerKey anyone{id, desired::kAnyone};
+  if (row != 0 && is_otherwise) {
+    tables_.otherwise.set(id, row);
+  } else {
+    tables_.otherwise.erase(id);
+  }
+  if (row != 0 && !is_otherwise) {
+    tables_.peers.set(anyone, row);
+  } else {
+    tables_.peers.erase(anyone);
+  }
+}
+
+void GroupTable::set_entry(GroupId id, IdentityId identity, RowId row) {
+  Group& group = groups_.at(id);
+  const auto it = group.entries.find(identity);
+  const RowId before = it == group.entries.end() ? kNoEntry : it->second;
+  if (before == row) return;
+  if (row != kNoEntry) rows_.retain(row);
+  if (before != kNoEntry) rows_.release(before);
+  if (row == kNoEntry) {
     group.entries.erase(it);
-    peers_.erase({id, identity});
+    tables_.peers.erase({id, identity});
   } else {
     group.entries.insert_or_assign(identity, row);
-    peers_.set({id, identity}, row);
+    tables_.peers.set({id, identity}, row);
   }
+}
+
+void GroupTable::set_identity(GroupId id, IdentityId identity) {
+  const Group& group = groups_.at(id);
+  const RowId row = row_for(group, identities_.endpoint_predicates(identity),
+                            identities_.cidr_predicates(identity));
+  // Where nothing more is allowed than for anyone, the base says it already.
+  set_entry(id, identity, row == group.base ? kNoEntry : row);
 }
 
 void GroupTable::forget(const std::vector<IdentityId>& gone) {
   for (const IdentityId identity : gone) {
-    for_each_concerned(identity, [&](GroupId id) { set_entry(id, identity, 0); });
+    for_each_concerned(identity, [&](GroupId id) { set_entry(id, identity, kNoEntry); });
   }
 }
 
 void GroupTable::rebuild(GroupId id) {
-  Group& group = groups_[id];
+  Group& group = groups_.at(id);
   index(id, false);
-  GroupProgram old = std::exchange(
-      group.program,
-      GroupProgram(policies_, group.policies, group.direction, group.own_ports, port_sets_));
+  std::optional<SourcePort> source;
+  if (group.parent != 0) source = group.source;
+  GroupProgram old =
+      std::exchange(group.program, GroupProgram(policies_, group.form, source, port_sets_));
   const std::vector<ListId> held = old.take_held();
   temporary_.insert(temporary_.end(), held.begin(), held.end());
   index(id, true);
 
   const GroupProgram& program = group.program;
-  group.anyone = row_for(group, {}, {});
+  set_base(id, row_for(group, {}, {}), !program.monotone());
   std::vector<IdentityId> identities;
-  if (program.monotone()) {
-    const auto append = [&](std::span<const IdentityId> list) {
-      identities.insert(identities.end(), list.begin(), list.end());
-    };
-    for (const PredicateId p : program.predicates()) {
-      append(identities_.with_endpoint_predicate(p));
-      for (const PredicateId r : predicates_.resolved_of(p)) {
-        append(identities_.with_endpoint_predicate(r));
-      }
+  const auto append = [&](std::span<const IdentityId> list) {
+    identities.insert(identities.end(), list.begin(), list.end());
+  };
+  for (const Term term : program.terms()) {
+    if (is_cidr(term)) {
+      append(identities_.with_cidr_predicate(number_of(term)));
+      continue;
     }
-    for (const CidrId c : program.cidrs()) append(identities_.with_cidr_predicate(c));
-    std::sort(identities.begin(), identities.end());
-    identities.erase(std::unique(identities.begin(), identities.end()), identities.end());
-  } else {
-    identities = identities_.all();
+    append(identities_.with_endpoint_predicate(number_of(term)));
+    for (const PredicateId r : predicates_.resolved_of(number_of(term))) {
+      append(identities_.with_endpoint_predicate(r));
+    }
   }
+  std::sort(identities.begin(), identities.end());
+  identities.erase(std::unique(identities.begin(), identities.end()), identities.end());
 
   std::vector<IdentityId> stale;
   for (const auto& [identity, row] : group.entries) {
     if (!std::binary_search(identities.begin(), identities.end(), identity))
       stale.push_back(identity);
   }
-  for (const IdentityId identity : stale) set_entry(id, identity, 0);
-  set_entry(id, desired::kAnyone, program.monotone() ? group.anyone : 0);
-  for (const IdentityId identity : identities) {
-    const RowId row = row_for(group, identities_.endpoint_predicates(identity),
-                              identities_.cidr_predicates(identity));
-    set_entry(id, identity, program.monotone() && row == group.anyone ? 0 : row);
+  for (const IdentityId identity : stale) set_entry(id, identity, kNoEntry);
+  for (const IdentityId identity : identities) set_identity(id, identity);
+  if (group.parent == 0) rebuild_parts(id);
+}
+
+// Makes a part for each way in which source ports are treated.
+void GroupTable::rebuild_parts(GroupId id) {
+  Group& group = groups_.at(id);  // stays where it is while groups come and go
+  std::vector<GroupProgram::SourceInterval> intervals;
+  if (group.program.has_sources())
+    intervals = GroupProgram::cut_sources(policies_, group.form, predicates_);
+  if (group.program.source_families().empty()) {
+    by_source_name_.erase(id);
+  } else {
+    by_source_name_.insert(id);
   }
+  std::vector<Part> old = std::exchange(group.parts, {});
+  std::vector<std::pair<desired::PortSplitKey, GroupId>> splits;
+  for (const GroupProgram::SourceInterval& interval : intervals) {
+    const auto same = [&](const Part& part) { return part.signature == interval.signature; };
+    auto part = std::find_if(group.parts.begin(), group.parts.end(), same);
+    if (part == group.parts.end()) {
+      const auto kept = std::find_if(old.begin(), old.end(), same);
+      Part next{interval.signature, 0};
+      if (kept != old.end()) {
+        next.group = kept->group;
+        old.erase(kept);
+      } else {
+        next.group = new_group();
+      }
+      Group& made = groups_.at(next.group);
+      made.parent = id;
+      made.source = interval.first;
+      made.form = group.form;
+      mark_dirty(next.group);
+      group.parts.push_back(std::move(next));
+      part = std::prev(group.parts.end());
+    }
+    splits.push_back({{id, interval.first.space, interval.first.port}, part->group});
+  }
+  for (const auto& [key, target] : group.splits) {
+    const bool stays = std::any_of(splits.begin(), splits.end(),
+                                   [&](const auto& split) { return split.first == key; });
+    if (!stays) tables_.port_splits.erase(key);
+  }
+  for (const auto& [key, target] : splits) tables_.port_splits.set(key, target);
+  group.splits = std::move(splits);
+  for (const Part& part : old) drop(part.group);
+}
+
+void GroupTable::drop(GroupId id) {
+  Group& group = groups_.at(id);
+  for (const Part& part : std::exchange(group.parts, {})) drop(part.group);
+  for (const auto& [key, target] : group.splits) tables_.port_splits.erase(key);
+  index(id, false);
+  by_source_name_.erase(id);
+  for (const ListId held : group.program.take_held()) temporary_.push_back(held);
+  set_base(id, 0, false);
+  for (const auto& [identity, row] : group.entries) {
+    rows_.release(row);
+    tables_.peers.erase({id, identity});
+  }
+  if (group.key != 0) {
+    by_key_.erase(group.key);
+    keys_.release(group.key);
+  }
+  groups_.erase(id);
+  free_.push(id);
 }
 
 void GroupTable::drop_unused() {
   for (const GroupId id : std::exchange(unused_, {})) {
     const auto it = groups_.find(id);
-    if (it == groups_.end() || it->second.users > 0) continue;
-    Group& group = it->second;
-    index(id, false);
-    for (const ListId held : group.program.take_held()) port_sets_.release(held);
-    for (const auto& [identity, row] : group.entries) {
-      rows_.release(row);
-      peers_.erase({id, identity});
-    }
-    by_key_.erase(group.key);
-    keys_.release(group.key);
-    groups_.erase(it);
+    if (it != groups_.end() && it->second.key != 0 && it->second.users == 0) drop(id);
   }
 }
 
-void GroupTable::update(const std::vector<IdentityId>& born) {
+void GroupTable::update(const std::vector<IdentityId>& born,
+                        const std::vector<PredicateId>& families) {
   drop_unused();
+  if (!families.empty()) {
+    for (const GroupId id : by_source_name_) {
+      const auto& own = groups_.at(id).program.source_families();
+      const bool concerned = std::any_of(families.begin(), families.end(), [&](PredicateId f) {
+        return std::binary_search(own.begin(), own.end(), f);
+      });
+      if (concerned && groups_.at(id).parent == 0) mark_dirty(id);
+    }
+  }
   for (const IdentityId identity : born) {
     for_each_concerned(identity, [&](GroupId id) {
-      const Group& group = groups_[id];
-      if (group.dirty) return;
-      const RowId row = row_for(group, identities_.endpoint_predicates(identity),
-                                identities_.cidr_predicates(identity));
-      set_entry(id, identity, group.program.monotone() && row == group.anyone ? 0 : row);
+      const Group& group = groups_.at(id);
+      // What is computed anew has no valid program now.
+      const bool stale = group.dirty || (group.parent != 0 && groups_.at(group.parent).dirty);
+      if (!stale) set_identity(id, identity);
     });
   }
-  for (const GroupId id : std::exchange(dirty_, {})) {
+  for (; !dirty_.empty(); dirty_.pop()) {
+    const GroupId id = dirty_.front();
     const auto it = groups_.find(id);
-    if (it == groups_.end() || !it->second.dirty) continue;
-    it->second.dirty = false;
+    if (it == groups_.end() || !std::exchange(it->second.dirty, false)) continue;
     rebuild(id);
   }
   for (const auto& [spec, row] : known_specs_) rows_.release(row);

@@ -1,11 +1,18 @@
 // GroupTable: policy groups: local endpoints with the same policies in one direction share one
 // group, and the group's verdict row for each identity.
 //
+// A group with rules about source ports has parts: groups of their own, one for each set of source
+// port intervals that the rules treat alike; what is in the group itself then holds for protocols
+// without ports.
+//
 // Fed by the engine: which groups endpoints need, which policies changed, which identities were
-// born or are gone. Writes the table `peers`; rows go to the RowTable.
+// born or are gone. Writes the tables `peers`, `otherwise` and `port_splits`; rows go to the
+// RowTable.
 #pragma once
 
 #include <map>
+#include <queue>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -18,47 +25,62 @@ using desired::GroupId;
 
 class GroupTable {
  public:
+  struct Tables {
+    TrackedMap<desired::PeerKey, RowId>& peers;
+    TrackedMap<GroupId, RowId>& otherwise;
+    TrackedMap<desired::PortSplitKey, GroupId>& port_splits;
+  };
   // All outlive this.
   GroupTable(const PolicyTable& policies, const PredicateRegistry& predicates,
-             const IdentityTable& identities, RowTable& rows,
-             TrackedMap<desired::PeerKey, RowId>& peers)
+             const IdentityTable& identities, RowTable& rows, const Tables& tables)
       : policies_(policies),
         predicates_(predicates),
         identities_(identities),
         rows_(rows),
-        peers_(peers) {}
+        tables_(tables) {}
 
-  // The group of endpoints with these policies, of which `own_ports` (sorted) have the names that
-  // their ingress rules use. REQUIRES: policies not empty, in order of evaluation.
-  GroupId acquire(model::Direction direction, std::span<const PolicyIndex> policies,
-                  std::span<const ClassPort> own_ports);
+  // The group of endpoints of this form.
+  GroupId acquire(const GroupForm& form);
   void release(GroupId id);
 
   // Groups with a policy that changed are computed anew by the next update().
   void policies_changed();
+  // The ends of tiers may be others: every group is computed anew.
+  void tiers_changed();
   // Takes out what groups say of identities that are about to be freed.
   void forget(const std::vector<IdentityId>& gone);
-  // Computes new and changed groups wholly, the others for the identities born. REQUIRES: every
-  // policy in use is compiled.
-  void update(const std::vector<IdentityId>& born);
+  // Computes new and changed groups wholly, the others for the identities born. `families`: those
+  // whose resolved predicates changed. REQUIRES: every policy in use is compiled.
+  void update(const std::vector<IdentityId>& born, const std::vector<PredicateId>& families);
   size_t size() const { return groups_.size(); }
 
  private:
+  // A part of a group, and the source ports that lead to it.
+  struct Part {
+    std::vector<uint32_t> signature;
+    GroupId group = 0;
+  };
   struct Group {
-    ListId key = 0;
-    model::Direction direction = model::Direction::kIngress;
-    std::vector<PolicyIndex> policies;
-    std::vector<ClassPort> own_ports;
+    ListId key = 0;      // 0: a part
+    GroupId parent = 0;  // of a part
+    SourcePort source;   // of a part
+    GroupForm form;
     uint32_t users = 0;
     bool dirty = false;
     GroupProgram program;
-    RowId anyone = 0;  // the row without any predicate
+    RowId base = 0;  // the row without any predicate, while `otherwise` or (group, kAnyone) hold it
+    bool base_is_otherwise = false;
     std::unordered_map<IdentityId, RowId> entries;
+    std::vector<Part> parts;
+    std::vector<std::pair<desired::PortSplitKey, GroupId>> splits;  // as written
   };
   struct SpecHash {
     size_t operator()(const GroupProgram::Spec& spec) const;
   };
+  static constexpr RowId kNoEntry = ~RowId{0};
 
+  GroupId new_group();
+  void mark_dirty(GroupId id);
   void index(GroupId id, bool add);
   // Calls `visit(group)` for the groups that may tell the identity from one without predicates.
   template <typename Visit>
@@ -66,23 +88,27 @@ class GroupTable {
   RowId row_for(const Group& group, std::span<const PredicateId> predicates,
                 std::span<const CidrId> cidrs);
   void rebuild(GroupId id);
-  void set_entry(GroupId id, IdentityId identity, RowId row);  // takes over the caller's hold
+  void rebuild_parts(GroupId id);
+  void set_base(GroupId id, RowId row, bool is_otherwise);
+  void set_identity(GroupId id, IdentityId identity);
+  void set_entry(GroupId id, IdentityId identity, RowId row);  // kNoEntry: none
+  void drop(GroupId id);
   void drop_unused();
 
   const PolicyTable& policies_;
   const PredicateRegistry& predicates_;
   const IdentityTable& identities_;
   RowTable& rows_;
-  TrackedMap<desired::PeerKey, RowId>& peers_;
+  Tables tables_;
   ListTable keys_;
   ListTable port_sets_;
   std::map<GroupId, Group> groups_;
+  std::priority_queue<GroupId, std::vector<GroupId>, std::greater<>> free_;
   std::unordered_map<ListId, GroupId> by_key_;
-  std::vector<GroupId> dirty_;
+  std::queue<GroupId> dirty_;
   std::vector<GroupId> unused_;
-  std::unordered_map<PredicateId, std::vector<GroupId>> by_predicate_;
-  std::unordered_map<CidrId, std::vector<GroupId>> by_cidr_;
-  std::vector<GroupId> not_monotone_;
+  std::unordered_map<Term, std::vector<GroupId>> by_term_;
+  std::set<GroupId> by_source_name_;  // groups whose source ports depend on names
   // Within one update: specs already worked out (rows held), and port sets held for them.
   std::unordered_map<GroupProgram::Spec, RowId, SpecHash> known_specs_;
   std::vector<ListId> temporary_;

@@ -27,14 +27,17 @@ class IntervalCut {
   }
 
   // Adds a member to, or removes it from, all points from `first` up to but not including `end`
-  // (nullopt: to the end of the line). Ranges of one member must not overlap.
+  // (nullopt: to the end of the line). Where ranges of one member overlap, it is there more than
+  // once.
   void add(const Point& first, const std::optional<Point>& end, uint32_t member) {
     change(first, end, [&](std::vector<uint32_t>& members) {
       members.insert(std::lower_bound(members.begin(), members.end(), member), member);
     });
   }
   void remove(const Point& first, const std::optional<Point>& end, uint32_t member) {
-    change(first, end, [&](std::vector<uint32_t>& members) { std::erase(members, member); });
+    change(first, end, [&](std::vector<uint32_t>& members) {
+      members.erase(std::lower_bound(members.begin(), members.end(), member));
+    });
   }
 
   // The members at a point. REQUIRES: the point is not before the line's beginning.

@@ -9,8 +9,9 @@
 #include <cstdint>
 #include <queue>
 #include <span>
-#include <unordered_set>
 #include <vector>
+
+#include "policy/flat_index.h"
 
 namespace caracal::policy {
 
@@ -18,7 +19,7 @@ using ListId = uint32_t;
 
 class ListTable {
  public:
-  ListTable();
+  ListTable() = default;
   ListTable(const ListTable&) = delete;
   ListTable& operator=(const ListTable&) = delete;
 
@@ -35,30 +36,10 @@ class ListTable {
  private:
   struct Entry {
     std::vector<uint32_t> items;
-    size_t hash = 0;
     uint32_t holders = 0;
   };
-  // Looks entries up by number or by content.
-  struct Probe {
-    std::span<const uint32_t> items;
-    size_t hash;
-  };
-  struct Hash {
-    using is_transparent = void;
-    const ListTable* table;
-    size_t operator()(ListId id) const { return table->entries_[id].hash; }
-    size_t operator()(const Probe& probe) const { return probe.hash; }
-  };
-  struct Equal {
-    using is_transparent = void;
-    const ListTable* table;
-    bool operator()(ListId a, ListId b) const { return a == b; }
-    bool operator()(const Probe& probe, ListId id) const;
-    bool operator()(ListId id, const Probe& probe) const { return (*this)(probe, id); }
-  };
-
-  std::vector<Entry> entries_;  // entries_[0] is the empty list
-  std::unordered_set<ListId, Hash, Equal> index_;
+  std::vector<Entry> entries_ = std::vector<Entry>(1);  // entries_[0] is the empty list
+  FlatIndex index_;
   std::priority_queue<ListId, std::vector<ListId>, std::greater<>> free_;
 };
 

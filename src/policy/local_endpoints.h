@@ -11,67 +11,69 @@
 #include <vector>
 
 #include "policy/endpoint_status.h"
-#include "policy/group_table.h"
+#include "policy/group_assigner.h"
+#include "policy/policy_selection.h"
 
 namespace caracal::policy {
 
 class LocalEndpoints {
  public:
+  struct Tables {
+    TrackedMap<desired::InterfaceKey, desired::InterfacePolicy>& interfaces;
+    TrackedSet<desired::SourceKey>& sources;
+  };
   // All outlive this.
-  LocalEndpoints(const StringTable& strings, EndpointIndex& endpoints,
-                 const NamespaceTable& namespaces, PolicyTable& policies,
-                 TrackedMap<desired::InterfaceKey, desired::InterfacePolicy>& interfaces,
-                 TrackedSet<desired::SourceKey>& sources)
-      : strings_(strings),
-        endpoints_(endpoints),
+  LocalEndpoints(EndpointIndex& endpoints, const NamespaceTable& namespaces,
+                 const PolicyTable& policies, PolicySelector& selector, GroupAssigner& groups,
+                 const Tables& tables)
+      : endpoints_(endpoints),
         namespaces_(namespaces),
         policies_(policies),
-        interfaces_(interfaces),
-        sources_(sources) {}
+        selector_(selector),
+        groups_(groups),
+        tables_(tables) {}
 
   void set(const model::LocalEndpointUpdate& update);
   // The pod's labels, ports or existence changed.
   void pod_changed(const model::ObjectName& pod);
+  // The labels of the namespace, or of a service account in it, changed.
   void namespace_changed(const std::string& ns);
+  // The order of policies may be another.
+  void order_changed();
 
-  // Finds out anew which policies apply where that may have changed. Returns the policies that got
-  // their first user or lost their last.
-  std::vector<PolicyIndex> select();
-  // Puts endpoints into their groups and writes the tables. REQUIRES: policies in use are compiled.
-  void assign(GroupTable& groups);
+  // Finds out anew which policies apply where that may have changed.
+  void select();
+  // Puts endpoints into their groups and writes the tables. REQUIRES: policies in use are compiled,
+  // the addresses have their identities.
+  void assign();
 
   std::map<std::string, EndpointStatus> statuses() const;
+  size_t size() const { return records_.size(); }
 
  private:
   struct Record {
     model::LocalEndpoint endpoint;
-    bool dirty = true;    // the policies that apply are not known yet
-    bool regroup = true;  // the groups are not
-    ClassId cls = 0;
-    std::array<std::vector<PolicyIndex>, 2> policies;  // by direction, in order of evaluation
-    std::array<GroupId, 2> groups{};
+    bool regroup = true;           // the groups are not known yet
+    bool namespace_known = false;  // so that its profile allows
+    Selection selection;
+    std::vector<IdentityId> own;  // identities of its addresses, where a rule asks for them
+    std::array<Assignment, 2> groups;
   };
-  static constexpr std::array kDirections = {model::Direction::kIngress, model::Direction::kEgress};
 
-  bool selects(const PolicyRecord& policy, const Record& record) const;
-  static bool names(const model::Policy& policy, model::Direction direction);
-  void select_all(Record& record);
-  void select_changed(Record& record, const std::vector<PolicyIndex>& changed);
-  std::vector<ClassPort> own_ports(const Record& record) const;
+  void release(Record& record);
+  bool own_changed(Record& record) const;
+  GroupForm form_of(const Record& record, model::Direction direction) const;
   void write(const std::string& interface, const Record& record);
   void update_extra_addresses(const model::ObjectName& pod);
 
-  const StringTable& strings_;
   EndpointIndex& endpoints_;
   const NamespaceTable& namespaces_;
-  PolicyTable& policies_;
-  TrackedMap<desired::InterfaceKey, desired::InterfacePolicy>& interfaces_;
-  TrackedSet<desired::SourceKey>& sources_;
+  const PolicyTable& policies_;
+  PolicySelector& selector_;
+  GroupAssigner& groups_;
+  Tables tables_;
   std::map<std::string, Record> records_;
   std::map<model::ObjectName, std::set<std::string>> by_pod_;
-  // What removed interfaces still hold, until the next select() and assign().
-  std::vector<PolicyIndex> orphaned_policies_;
-  std::vector<GroupId> orphaned_groups_;
 };
 
 }  // namespace caracal::policy

@@ -1,7 +1,5 @@
 #include "policy/namespace_table.h"
 
-#include <algorithm>
-
 namespace caracal::policy {
 
 StringId NamespaceTable::set(const std::string& name, const model::Namespace* value) {
@@ -9,38 +7,55 @@ StringId NamespaceTable::set(const std::string& name, const model::Namespace* va
   if (last_ != 0) strings_.release(last_);
   last_ = ns;
 
-  const auto it = labels_.find(ns);
+  const auto it = lists_.find(ns);
   if (value == nullptr) {
-    if (it == labels_.end()) return 0;
-    release(it->second);
-    labels_.erase(it);
+    if (it == lists_.end()) return 0;
+    labels_.release(it->second);
+    lists_.erase(it);
     strings_.release(ns);
     return ns;
   }
-  std::vector<Label> labels;
-  for (const auto& [key, text] : value->labels) {
-    labels.push_back({strings_.acquire(key), strings_.acquire(text)});
-  }
-  std::sort(labels.begin(), labels.end());
-  if (it == labels_.end()) {
+  const ListId list = labels_.acquire(value->labels);
+  if (it == lists_.end()) {
     strings_.retain(ns);
-    labels_.emplace(ns, std::move(labels));
+    lists_.emplace(ns, list);
     return ns;
   }
-  if (it->second == labels) {
-    release(labels);
-    return 0;
-  }
-  release(it->second);
-  it->second = std::move(labels);
+  labels_.release(it->second);
+  if (it->second == list) return 0;
+  it->second = list;
   return ns;
 }
 
-void NamespaceTable::release(const std::vector<Label>& labels) {
-  for (const Label& label : labels) {
-    strings_.release(label.key);
-    strings_.release(label.value);
+AccountTable::Account AccountTable::set(const model::ObjectName& name,
+                                        const model::ServiceAccount* value) {
+  const Account account{strings_.acquire(name.ns), strings_.acquire(name.name)};
+  if (last_.name != 0) {
+    strings_.release(last_.ns);
+    strings_.release(last_.name);
   }
+  last_ = account;
+
+  const auto it = lists_.find(key_of(account));
+  if (value == nullptr) {
+    if (it == lists_.end()) return {};
+    labels_.release(it->second);
+    lists_.erase(it);
+    strings_.release(account.ns);
+    strings_.release(account.name);
+    return account;
+  }
+  const ListId list = labels_.acquire(value->labels);
+  if (it == lists_.end()) {
+    strings_.retain(account.ns);
+    strings_.retain(account.name);
+    lists_.emplace(key_of(account), list);
+    return account;
+  }
+  labels_.release(it->second);
+  if (it->second == list) return {};
+  it->second = list;
+  return account;
 }
 
 }  // namespace caracal::policy

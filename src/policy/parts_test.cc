@@ -5,7 +5,9 @@
 #include <set>
 
 #include "policy/cidr_registry.h"
+#include "policy/compiled_selector.h"
 #include "policy/endpoint_index.h"
+#include "policy/policy_blob.h"
 #include "policy/port_set.h"
 #include "policy/row_table.h"
 
@@ -105,7 +107,8 @@ TEST(PortSet, ProtocolsWithoutPortsHoldAsAWhole) {
   EXPECT_TRUE(set.empty());
   set.add(net::kIcmp, {});
   EXPECT_EQ(std::vector<uint32_t>(set.numbers().begin(), set.numbers().end()),
-            (std::vector<uint32_t>{196609, 196610}));
+            (std::vector<uint32_t>{space_start(desired::PortSpace::kIcmp),
+                                   space_start(desired::PortSpace::kIcmpV6)}));
   PortSet all;
   for (const net::Protocol p : {net::kTcp, net::kUdp, net::kSctp}) all.add(p, {});
   for (int p = 0; p < 256; ++p) {
@@ -115,7 +118,7 @@ TEST(PortSet, ProtocolsWithoutPortsHoldAsAWhole) {
   PortSet rest = PortSet::everything();
   rest.subtract(all);
   // Only the numbers of protocols that have a space of their own are left.
-  EXPECT_EQ(rest.numbers().size(), 6u);
+  EXPECT_EQ(rest.numbers().size(), 10u);
 }
 
 TEST(IntervalCut, AgainstMembershipOfEachPoint) {
@@ -205,7 +208,9 @@ TEST(CidrRegistry, FamiliesDoNotMixAndEndsAreInside) {
   const CidrId v6 = registry.acquire({cidr("::/0"), {}});
   const auto at = [&](const char* text) {
     const auto list = registry.sets().list(registry.at(ip(text)));
-    return std::vector<uint32_t>(list.begin(), list.end());
+    std::vector<CidrId> out;
+    for (const uint32_t member : list) out.push_back(CidrRegistry::number_of(member));
+    return out;
   };
   EXPECT_EQ(at("255.255.255.255"), std::vector<uint32_t>{v4});
   EXPECT_EQ(at("0.0.0.0"), std::vector<uint32_t>{v4});
@@ -268,7 +273,9 @@ TEST(CompiledSelector, AgreesWithTheSelector) {
             if (it == labels.end()) return std::nullopt;
             return it->second;
           });
-      EXPECT_EQ(compiled.matches(ids), expected) << selector.canonical();
+      std::vector<uint32_t> words;
+      for (const Label& label : ids) words.insert(words.end(), {label.key, label.value});
+      EXPECT_EQ(compiled.matches(LabelSpan(words)), expected) << selector.canonical();
       if (expected && !compiled.required_labels().empty()) {
         bool has_one = false;
         for (const Label& label : compiled.required_labels()) {
@@ -288,7 +295,8 @@ TEST(CompiledSelector, AgreesWithTheSelector) {
 
 TEST(EndpointIndex, PodsOfOneKindAreOneClass) {
   StringTable strings;
-  EndpointIndex index(strings);
+  LabelLists labels(strings);
+  EndpointIndex index(strings, labels);
   const auto pod = [](const char* ns, const char* name, const char* app, const char* address) {
     model::Pod out;
     out.name = {ns, name};
@@ -302,7 +310,7 @@ TEST(EndpointIndex, PodsOfOneKindAreOneClass) {
   const ClassId db = set(pod("dev", "c", "db", "10.0.0.3")).after;
   EXPECT_NE(db, web);
   EXPECT_NE(set(pod("prod", "a", "web", "10.0.0.4")).after, web);
-  EXPECT_EQ(index.at(web).pods.size(), 2u);
+  EXPECT_EQ(index.at(web).size, 2u);
   EXPECT_EQ(index.take_new_classes().size(), 3u);
   EXPECT_EQ(index.take_dirty_addresses().size(), 4u);
 
@@ -337,8 +345,9 @@ TEST(RowTable, ClassesTellRowsApartAndNoMore) {
   std::mt19937 random(17);
   desired::PolicyTables tables;
   TrackedMap<desired::PortKey, PortClass> ports(tables.ports);
-  TrackedSet<desired::RowKey> entries(tables.rows);
-  RowTable rows(ports, entries);
+  TrackedSet<desired::RowKey> entries(tables.rows), logged(tables.logged), refused(tables.refused);
+  TrackedSet<desired::WideRowKey> wide(tables.wide_rows);
+  RowTable rows({ports, entries, logged, refused, wide});
   std::map<RowId, PortSet> live;
   for (int round = 0; round < 200; ++round) {
     for (int i = 0; i < 2; ++i) {
@@ -352,7 +361,7 @@ TEST(RowTable, ClassesTellRowsApartAndNoMore) {
       set.add(random() % 2 ? net::kTcp : net::kUdp,
               {first, static_cast<uint16_t>(first + random() % 50)});
       if (random() % 8 == 0) set = PortSet::everything();
-      const RowId id = rows.acquire(set);
+      const RowId id = rows.acquire({set, {}, {}});
       if (live.contains(id)) {
         EXPECT_EQ(live.at(id), set);
         rows.release(id);
@@ -380,7 +389,113 @@ TEST(RowTable, ClassesTellRowsApartAndNoMore) {
   for (const auto& [id, set] : live) rows.release(id);
   rows.update();
   EXPECT_TRUE(tables.rows.empty());
-  EXPECT_EQ(tables.ports.size(), 4u);
+  EXPECT_EQ(tables.ports.size(), 6u);
+}
+
+// A thousand rows that each leave out another port: kept as intervals, no classes.
+TEST(RowTable, RowsThatCutEverywhereAreWide) {
+  desired::PolicyTables tables;
+  TrackedMap<desired::PortKey, PortClass> ports(tables.ports);
+  TrackedSet<desired::RowKey> entries(tables.rows), logged(tables.logged), refused(tables.refused);
+  TrackedSet<desired::WideRowKey> wide(tables.wide_rows);
+  RowTable rows({ports, entries, logged, refused, wide});
+  std::vector<RowId> ids;
+  const auto row = [&](uint16_t port) {
+    PortSet set = PortSet::range(net::kTcp, {});
+    set.subtract(PortSet::one(net::kTcp, port));
+    return rows.acquire({set, {}, {}});
+  };
+  for (uint16_t port = 100; port < 1100; ++port) ids.push_back(row(port));
+  rows.update();
+  EXPECT_TRUE(tables.rows.empty());
+  EXPECT_EQ(tables.ports.size(), 6u);
+  EXPECT_EQ(tables.wide_rows.size(), 2000u);
+  EXPECT_TRUE(tables.wide_rows.contains({ids[0], desired::PortSpace::kTcp, 0, 99}));
+  EXPECT_TRUE(tables.wide_rows.contains({ids[0], desired::PortSpace::kTcp, 101, 65535}));
+  // With few of them left they are rows like others, as if the many had never been.
+  for (size_t i = 10; i < ids.size(); ++i) rows.release(ids[i]);
+  rows.update();
+  EXPECT_TRUE(tables.wide_rows.empty());
+  EXPECT_EQ(tables.rows.size(), 10u * 10u);
+  // Many rows of one port each are not wide: as many classes as rows.
+  for (uint16_t port = 2000; port < 3000; ++port) {
+    rows.acquire({PortSet::one(net::kTcp, port), {}, {}});
+  }
+  rows.update();
+  EXPECT_EQ(tables.wide_rows.size(), 20u);
+  EXPECT_EQ(tables.rows.size(), 1000u);
+}
+
+TEST(PolicyBlob, RulesComeBackAsTheyWere) {
+  model::Policy policy;
+  model::Rule rule;
+  rule.action = model::Action::kLog;
+  model::EndpointPeer peer;
+  peer.pods = *selector::Selector::parse_expression("a == 'b' && !(has(c) || d contains 'e')");
+  peer.namespaces = *selector::Selector::parse_expression("x not in {'y', 'z'}");
+  peer.in_namespace = "dev";
+  peer.inherited = true;
+  rule.peer.all_of = {{peer, model::CidrPeer{cidr("10.0.0.0/8"), {cidr("10.1.0.0/16")}}},
+                      {model::ServicePeer{{"dev", "web"}}}};
+  rule.peer.none_of = {model::CidrPeer{cidr("fd00::/8"), {}}};
+  rule.self.all_of = {{}};
+  rule.self.none_of = {model::EndpointPeer{}};
+  rule.ports = {{{net::kTcp, net::PortRange{1, 65535}}, {net::kUdp, "dns"}}};
+  rule.not_ports = {{net::kIcmp, model::IcmpMatch{8, 0}},
+                    {net::kIcmpV6, model::IcmpMatch{128, {}}}};
+  rule.source_ports.emplace();
+  rule.not_source_ports = {{net::kSctp, net::PortRange{}}};
+  rule.family = net::Family::kIPv6;
+  policy.ingress = {rule, model::Rule()};
+  policy.egress = {model::Rule(), model::Rule(), rule};
+  const PolicyBlob blob(policy);
+  const PolicyBlob::Rules rules = blob.rules();
+  EXPECT_EQ(rules.ingress, policy.ingress);
+  EXPECT_EQ(rules.egress, policy.egress);
+  model::Policy other = policy;
+  EXPECT_EQ(PolicyBlob(other), blob);
+  other.egress[2].not_ports[0].port = model::IcmpMatch{8, 1};
+  EXPECT_FALSE(PolicyBlob(other) == blob);
+  EXPECT_TRUE(PolicyBlob().rules().ingress.empty());
+}
+
+TEST(CompiledSelector, InheritedLabelsComeFromNamespaceAndAccount) {
+  StringTable strings;
+  LabelLists lists(strings);
+  const ListId own =
+      lists.acquire({{"app", "web"}, {"pcns.own", "1"}, {"projectcalico.org/namespace", "prod"}});
+  const ListId of_ns =
+      lists.acquire({{"team", "a"}, {"own", "2"}, {"projectcalico.org/name", "?"}});
+  const ListId of_account = lists.acquire({{"role", "r"}});
+  const StringId dev = strings.acquire("dev"), robot = strings.acquire("robot");
+  const auto matches = [&](const char* text, bool is_pod, bool ns_known) {
+    CompiledSelector compiled(*selector::Selector::parse_expression(text), strings, true);
+    EndpointLabels seen;
+    seen.own = lists.at(own);
+    seen.is_pod = is_pod;
+    seen.ns = dev;
+    if (ns_known) seen.ns_labels = lists.at(of_ns);
+    if (is_pod) {
+      seen.account = robot;
+      seen.account_labels = lists.at(of_account);
+    }
+    const bool result = compiled.matches(seen);
+    compiled.release(strings);
+    return result;
+  };
+  EXPECT_TRUE(matches("app == 'web' && pcns.team == 'a' && pcsa.role == 'r'", true, true));
+  EXPECT_TRUE(matches("projectcalico.org/namespace == 'dev'", true, false));
+  EXPECT_TRUE(matches("projectcalico.org/orchestrator == 'k8s'", true, false));
+  EXPECT_FALSE(matches("has(projectcalico.org/orchestrator)", false, true));
+  EXPECT_TRUE(matches("projectcalico.org/serviceaccount == 'robot'", true, false));
+  EXPECT_TRUE(matches("pcsa.projectcalico.org/name == 'robot'", true, false));
+  EXPECT_FALSE(matches("has(pcsa.projectcalico.org/name)", false, true));
+  EXPECT_TRUE(matches("pcns.projectcalico.org/name == 'dev'", true, true));
+  EXPECT_FALSE(matches("has(pcns.projectcalico.org/name)", true, false));
+  EXPECT_FALSE(matches("pcns.team == 'a'", true, false));
+  EXPECT_TRUE(matches("pcns.own == '1'", true, true));  // the endpoint's own label goes first
+  EXPECT_TRUE(matches("pcns.team starts with ''", true, true));
+  EXPECT_TRUE(matches("pcns.team != 'a'", true, false));
 }
 
 TEST(TrackedMap, ReportsNetChangesOnly) {

@@ -4,53 +4,114 @@
 // apply to a local endpoint are compiled.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "model/policy.h"
 #include "policy/cidr_registry.h"
+#include "policy/policy_blob.h"
 #include "policy/port_set.h"
 #include "policy/predicate_registry.h"
+#include "policy/service_table.h"
 
 namespace caracal::policy {
 
-// A rule matches an identity on `ports` when any_peer, or one of `peers` or `cidrs` is among the
-// identity's predicates. Beyond that:
-//  * ingress: on the ports that `names` stand for on the local endpoint, for the same peers;
-//  * egress: on port N where a predicate "family resolved to N" of one of `families` holds; of one
-//  of
-//    `cidr_families` only when one of `cidrs` holds too.
+// A predicate of either kind: of endpoints or of address ranges.
+using Term = uint32_t;
+constexpr Term term_of(PredicateId id) { return 2 * id; }
+constexpr Term term_of_cidr(CidrId id) { return 2 * id + 1; }
+constexpr bool is_cidr(Term term) { return term % 2 == 1; }
+constexpr uint32_t number_of(Term term) { return term / 2; }
+
+// Some peers: holds for an address that has one of `terms`, and, for an address with a predicate
+// resolved from one of `service_families`, on the ports of that.
+struct PeerList {
+  std::vector<Term> terms;
+  std::vector<PredicateId> service_families;
+  bool empty() const { return terms.empty() && service_families.empty(); }
+};
+
+// Names of ports of the far end.
+struct FarNames {
+  // Resolved from one of these: the port of that name of an endpoint that a peer of `lead` matches.
+  std::vector<PredicateId> families;
+  // Likewise, of any endpoint: counts where `rest`, the peers of `lead` that are no endpoints,
+  // holds, or everywhere when there is no `lead`.
+  std::vector<PredicateId> any_families;
+  PeerList rest;
+  std::optional<size_t> lead;  // of CompiledRule::all_of
+  // Any endpoint's, for names that must not match.
+  std::vector<PredicateId> not_families;
+  bool empty() const { return families.empty() && any_families.empty() && not_families.empty(); }
+};
+
+// A rule matches a packet when each list of `all_of` holds and `none_of` does not, the same for
+// `self` and the own address, and both ports match: the destination's in `ports` (or named), not in
+// `not_ports`; the source's likewise when `has_source`. `names` are the local end's.
 struct CompiledRule {
   model::Action action = model::Action::kAllow;
-  bool any_peer = false;
-  std::vector<PredicateId> peers;
-  std::vector<CidrId> cidrs;
-  PortSet ports;
-  std::vector<PortName> names;
-  std::vector<PredicateId> families;
-  std::vector<PredicateId> cidr_families;
+  std::vector<PeerList> all_of;
+  PeerList none_of;
+  bool last_is_family = false;  // all_of ends with the list that stands for model::Rule::family
+  std::vector<std::vector<Term>> self_all_of;
+  std::vector<Term> self_none_of;
+  std::vector<net::IpAddr> self_addresses;  // single ones among them
+  PortSet ports, not_ports;
+  bool has_source = false;
+  PortSet source_ports, not_source_ports;
+  // Of the destination on ingress, of the source on egress.
+  std::vector<PortName> own_names, own_not_names;
+  // Of the destination on egress, of the source on ingress.
+  FarNames far;
+  std::vector<model::ObjectName> services;  // named, held in the ServiceTable
+  std::vector<PortName> held_names;         // texts held
+
+  bool has_self() const { return !self_all_of.empty() || !self_none_of.empty(); }
 };
 
 struct CompiledPolicy {
   std::vector<CompiledRule> ingress;
   std::vector<CompiledRule> egress;
-  std::vector<PortName> ingress_names;  // of all ingress rules
+  std::vector<PortName> ingress_names, egress_names;  // own names of all rules of the direction
+  bool ingress_self = false, egress_self = false;     // a rule asks for the own address
+
+  const std::vector<CompiledRule>& rules(model::Direction direction) const {
+    return direction == model::Direction::kIngress ? ingress : egress;
+  }
+  const std::vector<PortName>& names(model::Direction direction) const {
+    return direction == model::Direction::kIngress ? ingress_names : egress_names;
+  }
+  bool asks_self(model::Direction direction) const {
+    return direction == model::Direction::kIngress ? ingress_self : egress_self;
+  }
 };
 
 class PolicyCompiler {
  public:
-  PolicyCompiler(StringTable& strings, PredicateRegistry& predicates, CidrRegistry& cidrs)
-      : strings_(strings), predicates_(predicates), cidrs_(cidrs) {}
+  PolicyCompiler(StringTable& strings, PredicateRegistry& predicates, CidrRegistry& cidrs,
+                 ServiceTable& services)
+      : strings_(strings), predicates_(predicates), cidrs_(cidrs), services_(services) {}
 
-  CompiledPolicy compile(const model::Policy& policy);
+  CompiledPolicy compile(const PolicyBlob::Rules& rules, bool ingress, bool egress);
   void release(const CompiledPolicy& policy);
 
  private:
   CompiledRule compile(const model::Rule& rule, model::Direction direction);
+  PeerList compile_peers(const std::vector<model::Peer>& peers, bool service_ports, bool endpoints,
+                         CompiledRule& rule);
+  Term compile_peer(const model::Peer& peer, CompiledRule& rule);
+  std::vector<PortName> split_names(const std::vector<model::PortMatch>& ports, PortSet& numbers,
+                                    CompiledRule& rule);
+  void compile_far(const model::Rule& rule, const std::vector<PortName>& names,
+                   const std::vector<PortName>& not_names, bool service_ports, CompiledRule& out);
   void release(const CompiledRule& rule);
+  void release(const PeerList& list);
+  void release(Term term);
 
   StringTable& strings_;
   PredicateRegistry& predicates_;
   CidrRegistry& cidrs_;
+  ServiceTable& services_;
 };
 
 }  // namespace caracal::policy

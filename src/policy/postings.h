@@ -6,7 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "policy/compiled_selector.h"
+#include "policy/label_lists.h"
 
 namespace caracal::policy {
 

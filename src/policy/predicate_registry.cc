@@ -14,22 +14,71 @@ PredicateId PredicateRegistry::new_id() {
   return id;
 }
 
+PredicateRegistry::PredicateRegistry(StringTable& strings, EndpointIndex& endpoints,
+                                     const NamespaceTable& namespaces, const AccountTable& accounts,
+                                     ListTable& sets)
+    : strings_(strings),
+      endpoints_(endpoints),
+      namespaces_(namespaces),
+      accounts_(accounts),
+      sets_(sets),
+      namespace_key_(strings.acquire(kNamespaceKey)),
+      namespace_name_key_(strings.acquire(kNamespaceNameKey)) {}
+
+PredicateRegistry::~PredicateRegistry() {
+  strings_.release(namespace_key_);
+  strings_.release(namespace_name_key_);
+}
+
 PredicateId PredicateRegistry::acquire_peer(const model::EndpointPeer& peer) {
-  return acquire(peer, {});
+  return acquire({.pods = peer.pods,
+                  .namespaces = peer.namespaces,
+                  .in_namespace = peer.in_namespace,
+                  .inherited = peer.inherited,
+                  .port = {}});
 }
 PredicateId PredicateRegistry::acquire_family(const model::EndpointPeer& peer,
                                               const PortName& port) {
-  return acquire(peer, port);
+  return acquire({.pods = peer.pods,
+                  .namespaces = peer.namespaces,
+                  .in_namespace = peer.in_namespace,
+                  .inherited = peer.inherited,
+                  .port = port});
+}
+PredicateId PredicateRegistry::acquire_service(const model::ServicePeer& peer) {
+  const auto name = selector::Selector::requirement(
+      selector::Op::kIn, std::string(EndpointIndex::kServiceKey), {peer.service.name});
+  return acquire({.pods = name,
+                  .namespaces = {},
+                  .in_namespace = peer.service.ns,
+                  .service = true,
+                  .port = {}});
+}
+PredicateId PredicateRegistry::acquire_service_family(const model::ServicePeer& peer) {
+  const auto name = selector::Selector::requirement(
+      selector::Op::kIn, std::string(EndpointIndex::kServiceKey), {peer.service.name});
+  return acquire({.pods = name,
+                  .namespaces = {},
+                  .in_namespace = peer.service.ns,
+                  .service = true,
+                  .any_port = true,
+                  .port = {}});
 }
 
-PredicateId PredicateRegistry::acquire(const model::EndpointPeer& peer, const PortName& port) {
+PredicateId PredicateRegistry::acquire(const Question& q) {
   std::string key;
-  if (peer.in_namespace) key += *peer.in_namespace;
-  key += peer.in_namespace ? '+' : '-';
-  key += peer.pods.canonical();
+  if (q.inherited) key += 'i';
+  if (q.service) key += 's';
+  if (q.in_namespace) key += *q.in_namespace;
+  key += q.in_namespace ? '+' : '-';
+  key += q.pods.canonical();
   key += '\n';
-  key += peer.namespaces.canonical();
-  if (port.name != 0) key += '\n' + port.protocol.to_string() + '/' + strings_.text(port.name);
+  key += q.namespaces.canonical();
+  if (q.any_port) key += "\nports";
+  if (q.port.name != 0) {
+    key += '\n' + q.port.protocol.to_string() + '/';
+    key += strings_.text(q.port.name);
+  }
   if (const auto it = by_key_.find(key); it != by_key_.end()) {
     ++predicates_[it->second].users;
     return it->second;
@@ -37,11 +86,14 @@ PredicateId PredicateRegistry::acquire(const model::EndpointPeer& peer, const Po
   const PredicateId id = new_id();
   Predicate& p = predicates_[id];
   p.key = key;
-  p.pods = CompiledSelector(peer.pods, strings_);
-  p.namespaces = CompiledSelector(peer.namespaces, strings_);
-  if (peer.in_namespace) p.in_namespace = strings_.acquire(*peer.in_namespace);
-  p.port = port;
-  if (port.name != 0) strings_.retain(port.name);
+  p.pods = CompiledSelector(q.pods, strings_, q.inherited);
+  p.namespaces = CompiledSelector(q.namespaces, strings_);
+  if (q.in_namespace) p.in_namespace = strings_.acquire(*q.in_namespace);
+  p.inherited = q.inherited;
+  p.service = q.service;
+  p.any_port = q.any_port;
+  p.port = q.port;
+  if (p.port.name != 0) strings_.retain(p.port.name);
   p.users = 1;
   by_key_.emplace(std::move(key), id);
   new_.push_back(id);
@@ -54,9 +106,25 @@ void PredicateRegistry::release(PredicateId id) {
 
 void PredicateRegistry::namespace_changed(StringId ns) {
   loose_cache_.erase(ns);
-  for (const ClassId id : endpoints_.postings().items(EndpointIndex::ns_label(ns))) {
-    dirty_classes_.insert(id);
-  }
+  endpoints_.for_each_in(ns, [&](ClassId id) { dirty_classes_.insert(id); });
+}
+
+void PredicateRegistry::account_changed(StringId ns, StringId name) {
+  if (uses_accounts_ == 0) return;
+  endpoints_.for_each_in(ns, [&](ClassId id) {
+    if (endpoints_.at(id).account == name) dirty_classes_.insert(id);
+  });
+}
+
+EndpointLabels PredicateRegistry::seen(const EndpointClass& c) const {
+  EndpointLabels out;
+  out.own = endpoints_.labels(c);
+  out.is_pod = c.kind == HolderKind::kPod;
+  out.ns = c.ns;
+  if (c.ns != 0) out.ns_labels = namespaces_.labels(c.ns);
+  out.account = c.account;
+  if (c.account != 0) out.account_labels = accounts_.labels(c.ns, c.account);
+  return out;
 }
 
 bool PredicateRegistry::is_loose(const Predicate& p) const {
@@ -65,7 +133,7 @@ bool PredicateRegistry::is_loose(const Predicate& p) const {
 
 std::vector<PredicateRegistry::Bucket> PredicateRegistry::buckets_of(const Predicate& p) const {
   if (p.port.name != 0) {
-    return {{p.in_namespace, endpoints_.port_label(p.port.protocol, p.port.name)}};
+    return {{p.in_namespace, EndpointIndex::port_label(p.port.protocol, p.port.name)}};
   }
   std::vector<Bucket> out;
   for (const Label& label : p.pods.required_labels()) out.push_back({p.in_namespace, label});
@@ -73,9 +141,22 @@ std::vector<PredicateRegistry::Bucket> PredicateRegistry::buckets_of(const Predi
   return out;
 }
 
+// Keeps account of what installed predicates see beyond an endpoint's own labels.
+void PredicateRegistry::count_uses(const Predicate& p, bool add) {
+  if (!p.inherited) return;
+  inherited_ += add ? 1 : size_t(-1);
+  if (p.pods.uses_accounts()) uses_accounts_ += add ? 1 : size_t(-1);
+  if (p.pods.required_origin() != CompiledSelector::Origin::kNamespaceLabel) return;
+  InheritedKey& key = inherited_keys_[p.pods.required_inner()];
+  key.full = p.pods.required_labels().front().key;
+  key.users += add ? 1 : uint32_t(-1);
+  if (key.users == 0) inherited_keys_.erase(p.pods.required_inner());
+}
+
 void PredicateRegistry::install(PredicateId id) {
   Predicate& p = predicates_[id];
   p.installed = true;
+  count_uses(p, true);
   if (is_loose(p)) {
     loose_.push_back(id);
     loose_cache_.clear();
@@ -87,6 +168,7 @@ void PredicateRegistry::install(PredicateId id) {
 void PredicateRegistry::uninstall(PredicateId id) {
   Predicate& p = predicates_[id];
   p.installed = false;
+  count_uses(p, false);
   if (is_loose(p)) {
     std::erase(loose_, id);
     loose_cache_.clear();
@@ -101,45 +183,83 @@ void PredicateRegistry::uninstall(PredicateId id) {
 
 template <typename Visit>
 void PredicateRegistry::for_each_candidate(const Predicate& p, const Visit& visit) {
-  const Postings& postings = endpoints_.postings();
+  using Origin = CompiledSelector::Origin;
   // The shortest of the lists that hold every match.
-  std::vector<Label> best;
-  size_t best_size = 0;
-  bool found = false;
-  const auto offer = [&](std::vector<Label> labels) {
-    size_t size = 0;
-    for (const Label& label : labels) size += postings.items(label).size();
-    if (found && size >= best_size) return;
-    found = true;
-    best = std::move(labels);
+  enum class Way { kAll, kPort, kNamespace, kLabels, kNamespaceLabels };
+  Way best = Way::kAll;
+  size_t best_size = ~size_t{0};
+  const auto offer = [&](Way way, size_t size) {
+    if (size >= best_size) return;
+    best = way;
     best_size = size;
   };
-  if (p.port.name != 0) offer({endpoints_.port_label(p.port.protocol, p.port.name)});
-  if (p.in_namespace != 0) offer({EndpointIndex::ns_label(p.in_namespace)});
-  if (!p.pods.required_labels().empty()) offer(p.pods.required_labels());
-  if (!found && !p.namespaces.matches_everything()) {
-    for (const auto& [ns, labels] : namespaces_.all()) {
-      if (p.namespaces.matches(labels)) best.push_back(EndpointIndex::ns_label(ns));
-    }
-    found = true;
+  const auto& required = p.pods.required_labels();
+  const Origin origin = p.pods.required_origin();
+  if (p.port.name != 0) {
+    offer(Way::kPort, endpoints_.count_with_port(p.port.protocol, p.port.name));
   }
-  if (found) {
-    for (const Label& label : best) {
-      for (const ClassId id : postings.items(label)) visit(id);
+  if (p.in_namespace != 0) offer(Way::kNamespace, endpoints_.count_in(p.in_namespace));
+  if (!required.empty() && origin != Origin::kNamespaceLabel) {
+    size_t size = 0;
+    for (const Label& label : required) {
+      size += endpoints_.count_with_label(label);
+      if (origin != Origin::kOwn) size += endpoints_.count_in(label.value);
     }
-    return;
+    offer(Way::kLabels, size);
   }
-  for (ClassId id = 1; id < endpoints_.class_limit(); ++id) {
-    if (!endpoints_.at(id).pods.empty()) visit(id);
+  if (best == Way::kAll &&
+      (origin == Origin::kNamespaceLabel || !p.namespaces.matches_everything())) {
+    best = Way::kNamespaceLabels;
+  }
+  switch (best) {
+    case Way::kPort:
+      endpoints_.for_each_with_port(p.port.protocol, p.port.name, visit);
+      return;
+    case Way::kNamespace:
+      endpoints_.for_each_in(p.in_namespace, visit);
+      return;
+    case Way::kLabels:
+      for (const Label& label : required) {
+        endpoints_.for_each_with_label(label, visit);
+        if (origin != Origin::kOwn) endpoints_.for_each_in(label.value, visit);
+      }
+      return;
+    case Way::kNamespaceLabels:
+      namespaces_.for_each([&](StringId ns, const LabelSpan& labels) {
+        if (!p.namespaces.matches_everything() && !p.namespaces.matches(labels)) return;
+        if (origin == Origin::kNamespaceLabel) {
+          const StringId value = labels.find(p.pods.required_inner());
+          const Label wanted{required.front().key, value};
+          if (std::find(required.begin(), required.end(), wanted) == required.end()) return;
+        }
+        endpoints_.for_each_in(ns, visit);
+      });
+      if (origin == Origin::kNamespaceLabel) {
+        for (const Label& label : required) endpoints_.for_each_with_label(label, visit);
+      }
+      return;
+    case Way::kAll:
+      endpoints_.for_each_class(visit);
+      return;
   }
 }
 
 bool PredicateRegistry::matches(const Predicate& p, const EndpointClass& c) const {
-  return (p.in_namespace == 0 || p.in_namespace == c.ns) && p.pods.matches(c.labels) &&
-         namespaces_.matches(p.namespaces, c.ns);
+  if (p.in_namespace != 0 && p.in_namespace != c.ns) return false;
+  const bool kind = p.service     ? c.kind == HolderKind::kService
+                    : p.inherited ? c.kind != HolderKind::kService
+                                  : c.kind == HolderKind::kPod;
+  if (!kind) return false;
+  if (p.inherited) {
+    if (!p.pods.matches(seen(c))) return false;
+  } else if (!p.pods.matches(endpoints_.labels(c))) {
+    return false;
+  }
+  return namespaces_.matches(p.namespaces, c.ns);
 }
 
 const std::vector<PredicateId>& PredicateRegistry::loose_for(StringId ns) {
+  if (loose_.empty()) return loose_;
   const auto [it, added] = loose_cache_.try_emplace(ns);
   if (added) {
     for (const PredicateId id : loose_) {
@@ -151,25 +271,30 @@ const std::vector<PredicateId>& PredicateRegistry::loose_for(StringId ns) {
 
 void PredicateRegistry::contribute(PredicateId id, const EndpointClass& c,
                                    std::vector<uint32_t>& out) {
-  if (predicates_[id].port.name == 0) {
+  if (!predicates_[id].is_family()) {
     out.push_back(id);
     return;
   }
   const PortName wanted = predicates_[id].port;
-  for (const ClassPort& port : c.ports) {
-    if (port.name != wanted.name || port.protocol != wanted.protocol) continue;
+  const bool any = predicates_[id].any_port;
+  for (const ClassPort& port : endpoints_.ports(c)) {
+    if (!any && (port.name != wanted.name || port.protocol != wanted.protocol)) continue;
+    const net::PortRange range =
+        any && port.port == 0 ? net::PortRange{} : net::PortRange{port.port, port.port};
     const auto& known = predicates_[id].resolved;
-    const auto it = std::find_if(known.begin(), known.end(),
-                                 [&](PredicateId r) { return predicates_[r].number == port.port; });
+    const auto it = std::find_if(known.begin(), known.end(), [&](PredicateId r) {
+      return predicates_[r].range == range && predicates_[r].port.protocol == port.protocol;
+    });
     if (it != known.end()) {
       out.push_back(*it);
       continue;
     }
     const PredicateId resolved = new_id();
     predicates_[resolved].family = id;
-    predicates_[resolved].number = port.port;
+    predicates_[resolved].range = range;
     predicates_[resolved].port.protocol = port.protocol;
     predicates_[id].resolved.push_back(resolved);
+    changed_families_.push_back(id);
     unused_resolved_.push_back(resolved);  // until a class takes it
     out.push_back(resolved);
   }
@@ -185,16 +310,30 @@ void PredicateRegistry::evaluate(const EndpointClass& c, std::vector<uint32_t>& 
   };
   const auto look_both = [&](const Label& label) {
     look({0, label});
-    look({c.ns, label});
+    if (c.ns != 0) look({c.ns, label});
   };
   if (!buckets_.empty()) {
-    look({c.ns, {}});
-    for (const Label& label : c.labels) look_both(label);
-    for (const ClassPort& port : c.ports)
-      look_both(endpoints_.port_label(port.protocol, port.name));
+    if (c.ns != 0) look({c.ns, {}});
+    const LabelSpan own = endpoints_.labels(c);
+    for (size_t i = 0; i < own.size(); ++i) look_both(own[i]);
+    if (c.ports != 0) {
+      for (const ClassPort& port : endpoints_.ports(c)) {
+        look_both(EndpointIndex::port_label(port.protocol, port.name));
+      }
+    }
+    if (inherited_ > 0 && c.ns != 0) {
+      look_both({namespace_key_, c.ns});
+      look_both({namespace_name_key_, c.ns});
+      if (const auto ns = namespaces_.labels(c.ns); ns && !inherited_keys_.empty()) {
+        for (size_t i = 0; i < ns->size(); ++i) {
+          const auto it = inherited_keys_.find((*ns)[i].key);
+          if (it != inherited_keys_.end()) look_both({it->second.full, (*ns)[i].value});
+        }
+      }
+    }
   }
   for (const PredicateId id : loose_for(c.ns)) {
-    if (predicates_[id].pods.matches(c.labels)) contribute(id, c, out);
+    if (matches(predicates_[id], c)) contribute(id, c, out);
   }
   std::sort(out.begin(), out.end());
   out.erase(std::unique(out.begin(), out.end()), out.end());
@@ -222,7 +361,11 @@ void PredicateRegistry::assign(ClassId cls, const std::vector<uint32_t>& list) {
   use_resolved(c.predicates, false);
   sets_.release(c.predicates);
   c.predicates = now;
-  endpoints_.for_each_address(cls, [&](const net::IpAddr& a) { endpoints_.mark_dirty(a); });
+  if (c.kind == HolderKind::kSet) {
+    changed_sets_.push_back(cls);
+  } else {
+    endpoints_.for_each_address(cls, [&](const net::IpAddr& a) { endpoints_.mark_dirty(a); });
+  }
 }
 
 void PredicateRegistry::update() {
@@ -259,7 +402,7 @@ void PredicateRegistry::update() {
 
   std::vector<uint32_t> list;
   for (const ClassId cls : dirty_classes_) {
-    if (endpoints_.at(cls).pods.empty()) continue;
+    if (!endpoints_.alive(cls)) continue;
     list.clear();
     evaluate(endpoints_.at(cls), list);
     assign(cls, list);
@@ -289,6 +432,7 @@ void PredicateRegistry::update() {
     Predicate& p = predicates_[id];
     if (p.users > 0 || p.family == 0) continue;
     std::erase(predicates_[p.family].resolved, id);
+    changed_families_.push_back(p.family);
     p.users = ~0u;  // met twice in the list: not retired twice
     retired_.push_back(id);
   }

@@ -1,11 +1,12 @@
 // PredicateRegistry: the peer predicates that active policies use, and which endpoint classes
-// satisfy them, kept up as pods, namespaces and policies change.
+// satisfy them, kept up as endpoints, namespaces and policies change.
 //
 // Three kinds share one number space (PredicateId, 1..):
-//  * peer: "the endpoint matches this EndpointPeer";
-//  * family: the same, and the endpoint has a port of a given name. Never satisfied itself;
-//  * resolved: a family, and its name stands for port N on this endpoint. Made when a class first
-//    needs it, gone with the last class.
+//  * peer: "the endpoint matches this EndpointPeer", or is one of a service;
+//  * family: the same, and the endpoint has a port of a given name (of a service: any port). Never
+//    satisfied itself;
+//  * resolved: a family, and on this endpoint it stands for port N. Made when a class first needs
+//    it, gone with the last class.
 // Equal predicates are one, counted by their users. A class that changes is looked at only against
 // the predicates that its labels, ports or namespace lead to; a predicate that comes or goes only
 // against the classes that it can concern.
@@ -37,50 +38,75 @@ class PredicateRegistry {
  public:
   // All outlive this. `sets` holds EndpointClass::predicates.
   PredicateRegistry(StringTable& strings, EndpointIndex& endpoints,
-                    const NamespaceTable& namespaces, ListTable& sets)
-      : strings_(strings), endpoints_(endpoints), namespaces_(namespaces), sets_(sets) {}
+                    const NamespaceTable& namespaces, const AccountTable& accounts,
+                    ListTable& sets);
+  ~PredicateRegistry();
+  PredicateRegistry(const PredicateRegistry&) = delete;
+  PredicateRegistry& operator=(const PredicateRegistry&) = delete;
 
   PredicateId acquire_peer(const model::EndpointPeer& peer);
   PredicateId acquire_family(const model::EndpointPeer& peer, const PortName& port);
+  PredicateId acquire_service(const model::ServicePeer& peer);
+  PredicateId acquire_service_family(const model::ServicePeer& peer);
   void release(PredicateId id);
 
   bool is_resolved(PredicateId id) const { return predicates_[id].family != 0; }
   PredicateId family_of(PredicateId resolved) const { return predicates_[resolved].family; }
-  // Protocol and port of a resolved predicate.
+  // Protocol and ports of a resolved predicate.
   net::Protocol protocol_of(PredicateId resolved) const {
     return predicates_[resolved].port.protocol;
   }
-  uint16_t port_of(PredicateId resolved) const { return predicates_[resolved].number; }
+  net::PortRange ports_of(PredicateId resolved) const { return predicates_[resolved].range; }
   const std::vector<PredicateId>& resolved_of(PredicateId family) const {
     return predicates_[family].resolved;
   }
-  PredicateId limit() const {
-    return static_cast<PredicateId>(predicates_.size());
-  }  // ids are below
+  // Families whose resolved predicates are others than at the last call. May repeat.
+  std::vector<PredicateId> take_changed_families() { return std::exchange(changed_families_, {}); }
 
-  // A namespace's labels changed: its classes are looked at anew by the next update().
+  // Labels of a namespace, or of a service account, changed: its classes are looked at anew by the
+  // next update().
   void namespace_changed(StringId ns);
+  void account_changed(StringId ns, StringId name);
   // Brings EndpointClass::predicates of all classes up to date, and marks the addresses of classes
   // that changed as dirty in the endpoint index.
   void update();
+  // Classes of network sets whose predicates the last update() changed.
+  std::vector<ClassId> take_changed_sets() { return std::exchange(changed_sets_, {}); }
   // Frees the numbers of predicates that are gone. Call when nothing refers to them any more.
   void free_retired();
 
+  // What an inherited selector sees of the class.
+  EndpointLabels seen(const EndpointClass& c) const;
+
  private:
+  // What a predicate asks for.
+  struct Question {
+    const selector::Selector& pods;
+    const selector::Selector& namespaces;
+    const std::optional<std::string>& in_namespace;
+    bool inherited = false;
+    bool service = false;
+    bool any_port = false;
+    PortName port;
+  };
   struct Predicate {
     // peer and family
     std::string key;
     CompiledSelector pods;
     CompiledSelector namespaces;
     StringId in_namespace = 0;
-    PortName port;  // name 0: a peer predicate
+    bool inherited = false;
+    bool service = false;   // endpoints of services, nothing else
+    bool any_port = false;  // a family of every port
     bool installed = false;
+    PortName port;                      // name 0 and not any_port: a peer predicate
     std::vector<PredicateId> resolved;  // of a family
     // resolved
     PredicateId family = 0;
-    uint16_t number = 0;
+    net::PortRange range;
     // Users: rules for peers and families, classes for resolved ones.
     uint32_t users = 0;
+    bool is_family() const { return port.name != 0 || any_port; }
   };
   // Where a predicate is looked for: by namespace (or 0) and by a label (or {}).
   struct Bucket {
@@ -100,10 +126,11 @@ class PredicateRegistry {
     bool added;
   };
 
-  PredicateId acquire(const model::EndpointPeer& peer, const PortName& port);
+  PredicateId acquire(const Question& question);
   PredicateId new_id();
   std::vector<Bucket> buckets_of(const Predicate& predicate) const;
   bool is_loose(const Predicate& predicate) const;
+  void count_uses(const Predicate& predicate, bool add);
   void install(PredicateId id);
   void uninstall(PredicateId id);
   template <typename Visit>
@@ -119,11 +146,23 @@ class PredicateRegistry {
   StringTable& strings_;
   EndpointIndex& endpoints_;
   const NamespaceTable& namespaces_;
+  const AccountTable& accounts_;
   ListTable& sets_;
+  // Keys of what is inherited, held for good.
+  const StringId namespace_key_, namespace_name_key_;
   std::vector<Predicate> predicates_ = std::vector<Predicate>(1);
   std::vector<PredicateId> free_;
   std::unordered_map<std::string, PredicateId> by_key_;
   std::unordered_map<Bucket, std::vector<PredicateId>, BucketHash> buckets_;
+  // Keys of namespaces that buckets of inherited predicates stand for: with prefix, and by how
+  // many.
+  struct InheritedKey {
+    StringId full = 0;
+    uint32_t users = 0;
+  };
+  std::unordered_map<StringId, InheritedKey> inherited_keys_;
+  size_t inherited_ = 0;            // installed predicates that see inherited labels
+  size_t uses_accounts_ = 0;        // of them, those that ask for labels of service accounts
   std::vector<PredicateId> loose_;  // no namespace, no label leads to them
   std::unordered_map<StringId, std::vector<PredicateId>>
       loose_cache_;  // those that match a namespace
@@ -131,6 +170,8 @@ class PredicateRegistry {
   std::vector<PredicateId> unused_;
   std::vector<PredicateId> unused_resolved_;
   std::vector<PredicateId> retired_;
+  std::vector<PredicateId> changed_families_;
+  std::vector<ClassId> changed_sets_;
   std::unordered_set<ClassId> dirty_classes_;
 };
 

@@ -1,38 +1,47 @@
 #include "policy/string_table.h"
 
-namespace caracal::policy {
+#include <algorithm>
+#include <functional>
 
-StringId StringTable::acquire(std::string_view text) {
-  if (const auto it = ids_.find(text); it != ids_.end()) {
-    ++entries_[it->second - 1].holders;
-    return it->second;
+namespace caracal::policy {
+namespace {
+
+uint64_t hash_of(std::string_view text) { return std::hash<std::string_view>{}(text); }
+
+}  // namespace
+
+StringId StringTable::find(std::string_view wanted) const {
+  return index_.find(hash_of(wanted), [&](StringId id) { return text(id) == wanted; });
+}
+
+StringId StringTable::acquire(std::string_view wanted) {
+  if (const StringId known = find(wanted); known != 0) {
+    ++entries_[known].holders;
+    return known;
   }
   StringId id = 0;
   if (free_.empty()) {
-    entries_.emplace_back();
     id = static_cast<StringId>(entries_.size());
+    entries_.emplace_back();
   } else {
     id = free_.back();
     free_.pop_back();
   }
-  Entry& entry = entries_[id - 1];
-  entry.text = text;
+  Entry& entry = entries_[id];
+  entry.text = std::make_unique_for_overwrite<char[]>(wanted.size());
+  std::copy(wanted.begin(), wanted.end(), entry.text.get());
+  entry.length = static_cast<uint32_t>(wanted.size());
   entry.holders = 1;
-  ids_.emplace(entry.text, id);
+  index_.insert(hash_of(wanted), id);
   return id;
 }
 
 void StringTable::release(StringId id) {
-  Entry& entry = entries_[id - 1];
+  Entry& entry = entries_[id];
   if (--entry.holders > 0) return;
-  ids_.erase(entry.text);
-  entry.text.clear();
+  index_.erase(hash_of(text(id)), id);
+  entry = {};
   free_.push_back(id);
-}
-
-StringId StringTable::find(std::string_view text) const {
-  const auto it = ids_.find(text);
-  return it == ids_.end() ? 0 : it->second;
 }
 
 }  // namespace caracal::policy

@@ -6,11 +6,11 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
-#include <string>
+#include <memory>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
+
+#include "policy/flat_index.h"
 
 namespace caracal::policy {
 
@@ -20,19 +20,22 @@ class StringTable {
  public:
   // Takes hold of the text. Every acquire and retain needs one release.
   StringId acquire(std::string_view text);
-  void retain(StringId id) { ++entries_[id - 1].holders; }
+  void retain(StringId id) { ++entries_[id].holders; }
   void release(StringId id);
   StringId find(std::string_view text) const;
-  const std::string& text(StringId id) const { return entries_[id - 1].text; }
-  size_t size() const { return ids_.size(); }
+  std::string_view text(StringId id) const {
+    return {entries_[id].text.get(), entries_[id].length};
+  }
+  size_t size() const { return index_.size(); }
 
  private:
   struct Entry {
-    std::string text;
+    std::unique_ptr<char[]> text;
+    uint32_t length = 0;
     uint32_t holders = 0;
   };
-  std::deque<Entry> entries_;  // a deque: the keys of ids_ point into it
-  std::unordered_map<std::string_view, StringId> ids_;
+  std::vector<Entry> entries_ = std::vector<Entry>(1);
+  FlatIndex index_;
   std::vector<StringId> free_;
 };
 

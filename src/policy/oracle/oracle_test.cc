@@ -78,9 +78,16 @@ class OracleTest : public testing::Test {
     EXPECT_EQ(explanation.verdict, evaluate(world, flow));
     return explanation.verdict == Verdict::kAllowed;
   }
+  static model::Rule act(model::Action action, model::Rule rule) {
+    rule.action = action;
+    return rule;
+  }
   static model::Rule rule(std::optional<std::vector<model::Peer>> peers,
                           std::optional<std::vector<model::PortMatch>> ports = {}) {
-    return {model::Action::kAllow, std::move(peers), std::move(ports)};
+    model::Rule out;
+    if (peers) out.peer.all_of.push_back(std::move(*peers));
+    out.ports = std::move(ports);
+    return out;
   }
 
   static constexpr const char* kDevWeb = "10.0.0.1";
@@ -161,9 +168,15 @@ TEST_F(OracleTest, NamespaceThatIsNotKnownMatchesOnlyEverything) {
   policy.ingress = {rule({{namespaces_with(Selector::requirement(Op::kNotExists, "x"))}})};
   EXPECT_TRUE(allowed(kProdClient, kDevWeb));
   world.namespaces.erase("prod");
-  EXPECT_FALSE(allowed(kProdClient, kDevWeb));
+  const auto from_prod = [&] {
+    return explain(world, {ip(kProdClient), ip(kDevWeb), net::kTcp, 80});
+  };
+  EXPECT_EQ(from_prod().ingress.verdict, Verdict::kDenied);
   policy.ingress = {rule({{namespaces_with(Selector())}})};
-  EXPECT_TRUE(allowed(kProdClient, kDevWeb));
+  EXPECT_EQ(from_prod().ingress.verdict, Verdict::kAllowed);
+  // The pod itself has no profile that allows what no tier decides.
+  EXPECT_EQ(from_prod().egress.decision, Decision::kNamespaceUnknown);
+  EXPECT_EQ(from_prod().verdict, Verdict::kDenied);
 }
 
 TEST_F(OracleTest, IpBlockMatchesPodsTooAndHonoursExcept) {
@@ -246,8 +259,9 @@ TEST_F(OracleTest, InvalidPolicyIsolates) {
   world.apply(update);
   EXPECT_FALSE(allowed(kOutside, kDevWeb));
   const Explanation why = explain(world, {ip(kOutside), ip(kDevWeb), net::kTcp, 80, {}, {}});
-  ASSERT_EQ(why.ingress.policies.size(), 1u);
-  EXPECT_EQ(why.ingress.policies[0].invalid, "spec: unreadable");
+  ASSERT_EQ(why.ingress.tiers.size(), 1u);
+  ASSERT_EQ(why.ingress.tiers[0].policies.size(), 1u);
+  EXPECT_EQ(why.ingress.tiers[0].policies[0].invalid, "spec: unreadable");
   EXPECT_THAT(to_text(why), HasSubstr("is invalid and allows nothing: spec: unreadable"));
 }
 
@@ -258,9 +272,9 @@ TEST_F(OracleTest, TiersInOrderPassAndDeny) {
   model::Policy& first = add_policy("dev", "z", true, false);
   first.tier = "first";
   first.order = 2;
-  first.ingress = {{model::Action::kDeny, {{pods_in("prod", is("app", "web"))}}, {}},
-                   {model::Action::kPass, {{pods_in("prod")}}, {}},
-                   {model::Action::kAllow, {{pods_in("dev")}}, {}}};
+  first.ingress = {act(model::Action::kDeny, rule({{pods_in("prod", is("app", "web"))}})),
+                   act(model::Action::kPass, rule({{pods_in("prod")}})),
+                   act(model::Action::kAllow, rule({{pods_in("dev")}}))};
   EXPECT_FALSE(allowed(kProdWeb, kDevWeb));
   EXPECT_TRUE(allowed(kProdClient, kDevWeb));  // passed on, no tier behind applies
   EXPECT_TRUE(allowed(kOutside, kDevWeb));     // the tier's default is Pass
@@ -273,7 +287,7 @@ TEST_F(OracleTest, TiersInOrderPassAndDeny) {
   model::Policy& earlier = add_policy("dev", "zz", true, false);
   earlier.tier = "first";
   earlier.order = 1;
-  earlier.ingress = {{model::Action::kAllow, {}, {{port(22)}}}};
+  earlier.ingress = {rule({}, {{port(22)}})};
   EXPECT_TRUE(allowed(kProdWeb, kDevWeb, 22));
   EXPECT_FALSE(allowed(kProdWeb, kDevWeb, 23));
 }
@@ -293,14 +307,18 @@ TEST_F(OracleTest, ExplanationNamesTheRuleAndTheReasons) {
   EXPECT_EQ(e.ingress.policy->name.name, "b");
   EXPECT_EQ(e.ingress.rule, 0u);
   EXPECT_EQ(e.ingress.other_namespaces, 1u);
-  ASSERT_EQ(e.ingress.policies.size(), 3u);
-  const PolicyCheck& a = e.ingress.policies[0];
+  ASSERT_EQ(e.ingress.tiers.size(), 1u);
+  EXPECT_EQ(e.ingress.tiers[0].outcome, TierCheck::Outcome::kRule);
+  ASSERT_EQ(e.ingress.tiers[0].policies.size(), 3u);
+  const PolicyCheck& a = e.ingress.tiers[0].policies[0];
   ASSERT_EQ(a.rules.size(), 2u);
-  EXPECT_EQ(a.rules[0].peers[0].reason, PeerCheck::Reason::kPodLabels);
-  EXPECT_EQ(a.rules[0].peers[0].labels.at("app"), "client");
-  EXPECT_TRUE(a.rules[1].peers[0].matches());
-  EXPECT_EQ(a.rules[1].ports[0].reason, PortCheck::Reason::kOtherPort);
-  const PolicyCheck& c = e.ingress.policies[2];
+  EXPECT_EQ(a.rules[0].failed, RuleCheck::Condition::kPeer);
+  EXPECT_EQ(a.rules[0].peer.all_of[0][0].reason, PeerCheck::Reason::kPodLabels);
+  EXPECT_EQ(a.rules[0].peer.all_of[0][0].labels.at("app"), "client");
+  EXPECT_EQ(a.rules[1].failed, RuleCheck::Condition::kPorts);
+  EXPECT_TRUE(a.rules[1].peer.all_of[0][0].matches());
+  EXPECT_EQ((*a.rules[1].ports)[0].reason, PortCheck::Reason::kOtherPort);
+  const PolicyCheck& c = e.ingress.tiers[0].policies[2];
   EXPECT_EQ(c.reason, PolicyCheck::Reason::kPodLabels);
 
   const std::string text = to_text(e);
@@ -318,7 +336,9 @@ TEST_F(OracleTest, ExplanationNamesTheRuleAndTheReasons) {
   EXPECT_EQ(jsonio::get_string(j, {"ingress", "policy"}), "NetworkPolicy dev/b");
   EXPECT_EQ(jsonio::get_int(j, {"ingress", "rule"}, -1), 0);
   EXPECT_EQ(jsonio::get_string(j, {"source", "pod"}), "dev/client");
-  const json::array& policies = jsonio::get_array(j, {"ingress", "policies"});
+  const json::array& tiers = jsonio::get_array(j, {"ingress", "tiers"});
+  ASSERT_EQ(tiers.size(), 1u);
+  const json::array& policies = jsonio::get_array(tiers[0], {"policies"});
   ASSERT_EQ(policies.size(), 3u);
   EXPECT_EQ(jsonio::get_string(policies[2], {"reason"}), "PodLabels");
 

@@ -1,0 +1,153 @@
+// The engine on host endpoints: where they are, what holds in which hook, failsafes, settings.
+#include "policy/engine_calico_world.h"
+
+namespace caracal::policy::calico_test {
+namespace {
+
+class HostTest : public CalicoTest {
+ protected:
+  void host_endpoint(const char* name, const char* interface, model::Labels labels = {},
+                     std::vector<std::string> profiles = {},
+                     const std::vector<const char*>& addresses = {}, const char* node = "n1") {
+    model::HostEndpoint out;
+    out.name = name;
+    out.node = node;
+    out.interface = interface;
+    for (const char* address : addresses) out.addresses.push_back(ip(address));
+    out.labels = std::move(labels);
+    out.profiles = std::move(profiles);
+    engine.apply(model::HostEndpointUpdate{name, out});
+  }
+  void interface(const char* name, const char* address) {
+    engine.apply(model::HostInterfaceUpdate{name, model::HostInterface{name, {ip(address)}}});
+  }
+  model::Policy for_hosts(const char* name, model::Hook hook, std::vector<model::Rule> ingress) {
+    model::Policy out = global(name, std::move(ingress));
+    out.selects.pods = sel("has(host)");
+    out.hook = hook;
+    return out;
+  }
+};
+
+TEST_F(HostTest, ClosedButForFailsafesUntilAPolicyOrProfileAllows) {
+  EXPECT_TRUE(engine.tables().failsafes.empty());
+  EXPECT_EQ(host(HostHook::kIngress, "eth0", "1.1.1.1", 80), TableVerdict::kUndecided);
+  host_endpoint("h", "eth0", {{"host", "yes"}});
+  EXPECT_EQ(host(HostHook::kIngress, "eth0", "1.1.1.1", 80), TableVerdict::kDenied);
+  EXPECT_EQ(host(HostHook::kIngress, "eth0", "1.1.1.1", 22), TableVerdict::kAllowed);
+  EXPECT_EQ(host(HostHook::kIngress, "eth0", "fd00::1", 22), TableVerdict::kAllowed);
+  EXPECT_EQ(host(HostHook::kEgress, "eth0", "1.1.1.1", 22), TableVerdict::kDenied);
+  EXPECT_EQ(host(HostHook::kForwardIngress, "eth0", "1.1.1.1", 80), TableVerdict::kUndecided);
+  EXPECT_EQ(host(HostHook::kPreDnat, "eth0", "1.1.1.1", 80), TableVerdict::kUndecided);
+  EXPECT_EQ(host(HostHook::kIngress, "eth1", "1.1.1.1", 80), TableVerdict::kUndecided);
+  policy(for_hosts("p", model::Hook::kNormal, {rule(Action::kAllow, {block("1.0.0.0/8")})}));
+  EXPECT_EQ(host(HostHook::kIngress, "eth0", "1.1.1.1", 80), TableVerdict::kAllowed);
+  EXPECT_EQ(host(HostHook::kIngress, "eth0", "2.1.1.1", 80), TableVerdict::kDenied);
+  EXPECT_EQ(host(HostHook::kForwardIngress, "eth0", "2.1.1.1", 80), TableVerdict::kUndecided);
+  no_policy(for_hosts("p", model::Hook::kNormal, {}));
+  host_endpoint("h", "eth0", {}, {"projectcalico-default-allow"});
+  EXPECT_EQ(host(HostHook::kIngress, "eth0", "1.1.1.1", 80), TableVerdict::kAllowed);
+  host_endpoint("h", "eth0", {}, {"kns.dev"});
+  EXPECT_EQ(host(HostHook::kIngress, "eth0", "1.1.1.1", 80), TableVerdict::kAllowed);
+  host_endpoint("h", "eth0", {}, {"kns.none"});
+  EXPECT_EQ(host(HostHook::kIngress, "eth0", "1.1.1.1", 80), TableVerdict::kDenied);
+  ns("none");
+  EXPECT_EQ(host(HostHook::kIngress, "eth0", "1.1.1.1", 80), TableVerdict::kAllowed);
+  host_endpoint("h", "eth0", {}, {}, {}, "n2");
+  EXPECT_EQ(host(HostHook::kIngress, "eth0", "1.1.1.1", 80), TableVerdict::kUndecided);
+  EXPECT_TRUE(engine.tables().hosts.empty());
+  EXPECT_TRUE(engine.tables().failsafes.empty());
+}
+
+TEST_F(HostTest, HooksOfPolicies) {
+  host_endpoint("h", "eth0", {{"host", "yes"}});
+  policy(for_hosts("f", model::Hook::kForward, {rule(Action::kAllow, {block("1.0.0.0/8")})}));
+  for (const HostHook hook : {HostHook::kIngress, HostHook::kForwardIngress}) {
+    EXPECT_EQ(host(hook, "eth0", "1.1.1.1", 80), TableVerdict::kAllowed);
+    EXPECT_EQ(host(hook, "eth0", "2.1.1.1", 80), TableVerdict::kDenied);
+  }
+  EXPECT_EQ(host(HostHook::kForwardIngress, "eth0", "2.1.1.1", 22), TableVerdict::kDenied);
+  for (const auto& [kind, hook] : {std::pair(model::Hook::kPreDnat, HostHook::kPreDnat),
+                                   {model::Hook::kUntracked, HostHook::kUntrackedIngress}}) {
+    policy(for_hosts(
+        "x", kind,
+        {rule(Action::kDeny, {block("3.0.0.0/8")}), rule(Action::kAllow, {block("4.0.0.0/8")})}));
+    EXPECT_EQ(host(hook, "eth0", "3.1.1.1", 80), TableVerdict::kDenied);
+    EXPECT_EQ(host(hook, "eth0", "4.1.1.1", 80), TableVerdict::kAllowed);
+    EXPECT_EQ(host(hook, "eth0", "5.1.1.1", 80), TableVerdict::kUndecided);
+    EXPECT_EQ(host(hook, "eth0", "3.1.1.1", 22), TableVerdict::kAllowed);  // failsafe
+  }
+}
+
+TEST_F(HostTest, NamedInterfaceBeforeAddressesBeforeStar) {
+  interface("eth0", "192.168.0.1");
+  interface("eth1", "192.168.1.1");
+  host_endpoint("star", "*", {{"host", "star"}});
+  host_endpoint("by-address", "", {{"host", "address"}}, {}, {"192.168.1.1"});
+  const auto only = [&](const char* value, model::Hook hook, Action action) {
+    model::Policy out = for_hosts(value, hook, {rule(action)});
+    out.selects.pods = Selector::requirement(selector::Op::kIn, "host", {value});
+    return out;
+  };
+  policy(only("address", model::Hook::kNormal, Action::kAllow));
+  EXPECT_EQ(host(HostHook::kIngress, "eth1", "1.1.1.1", 80), TableVerdict::kAllowed);
+  EXPECT_EQ(host(HostHook::kIngress, "eth0", "1.1.1.1", 80), TableVerdict::kDenied);
+  EXPECT_EQ(host(HostHook::kIngress, "other", "1.1.1.1", 80), TableVerdict::kDenied);
+  host_endpoint("named", "eth1", {{"host", "named"}});
+  EXPECT_EQ(host(HostHook::kIngress, "eth1", "1.1.1.1", 80), TableVerdict::kDenied);
+  // What "*" says elsewhere does not hold on an interface of its own.
+  model::Policy forward = only("star", model::Hook::kForward, Action::kDeny);
+  policy(forward);
+  EXPECT_EQ(host(HostHook::kForwardIngress, "eth0", "1.1.1.1", 80), TableVerdict::kDenied);
+  EXPECT_EQ(host(HostHook::kForwardIngress, "eth1", "1.1.1.1", 80), TableVerdict::kAllowed);
+  policy(only("star", model::Hook::kPreDnat, Action::kDeny));
+  EXPECT_EQ(host(HostHook::kPreDnat, "eth0", "1.1.1.1", 80), TableVerdict::kDenied);
+  EXPECT_EQ(host(HostHook::kPreDnat, "eth1", "1.1.1.1", 80), TableVerdict::kUndecided);
+}
+
+TEST_F(HostTest, AsPeersTheyAreTheirAddresses) {
+  host_endpoint("far", "eth0", {{"host", "far"}}, {}, {"192.168.9.9"}, "n2");
+  policy(global("p", {rule(Action::kAllow, {who("host == 'far'")})}));
+  EXPECT_TRUE(allows("192.168.9.9"));
+  EXPECT_FALSE(allows("192.168.9.8"));
+  model::EndpointPeer plain;
+  plain.pods = sel("host == 'far'");
+  policy(global("p", {rule(Action::kAllow, {plain})}));
+  EXPECT_FALSE(allows("192.168.9.9"));  // Kubernetes' peers are pods
+}
+
+TEST_F(HostTest, SettingsAndFailsafesOfTheUser) {
+  model::PolicySettings settings;
+  settings.inbound = {{net::kTcp, 2222, cidr("10.0.0.0/8")}};
+  settings.to_host = model::ToHostAction::kDrop;
+  engine.apply(model::PolicySettingsUpdate{settings});
+  host_endpoint("h", "eth0");
+  EXPECT_EQ(host(HostHook::kIngress, "eth0", "10.1.1.1", 2222), TableVerdict::kAllowed);
+  EXPECT_EQ(host(HostHook::kIngress, "eth0", "11.1.1.1", 2222), TableVerdict::kDenied);
+  EXPECT_EQ(host(HostHook::kIngress, "eth0", "10.1.1.1", 22), TableVerdict::kDenied);
+  EXPECT_EQ(engine.tables().settings.at(desired::Setting::kToHost), 0u);
+  engine.apply(model::PolicySettingsUpdate{});
+  EXPECT_EQ(host(HostHook::kIngress, "eth0", "10.1.1.1", 22), TableVerdict::kAllowed);
+  EXPECT_TRUE(engine.tables().settings.empty());
+}
+
+TEST_F(HostTest, OwnAddressOfAHost) {
+  interface("eth0", "192.168.0.1");
+  host_endpoint("h", "eth0", {{"host", "yes"}});
+  model::Rule to_one = rule(Action::kAllow);
+  to_one.self.all_of = {{block("192.168.0.0/24")}};
+  policy(for_hosts("p", model::Hook::kNormal, {to_one}));
+  EXPECT_EQ(host(HostHook::kIngress, "eth0", "1.1.1.1", 80), TableVerdict::kAllowed);
+  EXPECT_EQ(host(HostHook::kIngress, "eth0", "1.1.1.1", 80, "192.168.7.1"), TableVerdict::kDenied);
+  interface("eth1", "192.168.0.7");
+  EXPECT_EQ(host(HostHook::kIngress, "eth0", "1.1.1.1", 80, "192.168.0.7"), TableVerdict::kAllowed);
+  // Before NAT the address may be anybody's; single ones that a rule names are known.
+  model::Rule vip = rule(Action::kDeny);
+  vip.self.all_of = {{block("172.16.0.5/32")}};
+  policy(for_hosts("v", model::Hook::kPreDnat, {vip, rule(Action::kAllow)}));
+  EXPECT_EQ(host(HostHook::kPreDnat, "eth0", "1.1.1.1", 80, "172.16.0.5"), TableVerdict::kDenied);
+  EXPECT_EQ(host(HostHook::kPreDnat, "eth0", "1.1.1.1", 80, "192.168.0.1"), TableVerdict::kAllowed);
+}
+
+}  // namespace
+}  // namespace caracal::policy::calico_test
