@@ -1,14 +1,12 @@
 #include "dataplane/nft/element.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 
-#include "base/check.h"
-#include "dataplane/nft/ruleset.h"
-#include "net/protocol.h"
+#include "dataplane/nft/chains.h"
+#include "dataplane/nft/derived.h"
+#include "dataplane/nft/key_bytes.h"
 
 namespace caracal::dataplane::nft {
 namespace {
@@ -17,64 +15,24 @@ using desired::Direction;
 using desired::Disposition;
 using desired::PortSpace;
 
-// nft's numbers for data types (include/datatype.h there); a concatenation holds six bits each.
-constexpr uint32_t kTypeNfproto = 2, kTypeIpv4 = 7, kTypeIpv6 = 8, kTypeInetProto = 12,
-                   kTypeInetService = 13, kTypeMark = 19, kTypeIcmpv6 = 29, kTypeIfname = 41;
-constexpr uint32_t concat(uint32_t a, uint32_t b) { return a << 6 | b; }
-
-constexpr size_t kNameSize = 16;  // IFNAMSIZ
-
-void put_number(uint8_t* at, uint32_t value) { std::memcpy(at, &value, sizeof value); }
-uint32_t get_number(const uint8_t* at) {
-  uint32_t value;
-  std::memcpy(&value, at, sizeof value);
-  return value;
-}
-
-void put_name(Element& element, const std::string& name) {
-  CARACAL_CHECK(name.size() < kNameSize);
-  std::memcpy(element.key.data(), name.data(), name.size());
-}
-std::string get_name(const Element& element) {
-  const auto* text = reinterpret_cast<const char*>(element.key.data());
-  return std::string(text, ::strnlen(text, kNameSize));
-}
-
-net::IpAddr get_address(const Element& element, size_t offset) {
-  const size_t size = spec_of(element.set).key_size - offset;
-  return net::IpAddr::from_bytes(element.key.data() + offset, size);
-}
-
 SetId class_set(PortSpace space) {
-  switch (space) {
-    case PortSpace::kTcp:
-      return SetId::kClassTcp;
-    case PortSpace::kUdp:
-      return SetId::kClassUdp;
-    case PortSpace::kSctp:
-      return SetId::kClassSctp;
-    case PortSpace::kOther:
-      return SetId::kClassOther;
-  }
-  return SetId::kClassOther;
+  return static_cast<SetId>(static_cast<uint8_t>(SetId::kClassTcp) + static_cast<uint8_t>(space));
 }
 
 Element boundary(const net::IpAddr& address) {
   Element element;
   element.set = address.is_v4() ? SetId::kRange4 : SetId::kRange6;
-  std::memcpy(element.key.data(), address.data(), address.size());
+  put_address(element, address);
   return element;
 }
 
 Element boundary(const desired::PortKey& key) {
   Element element;
   element.set = class_set(key.space);
-  if (key.space == PortSpace::kOther) {
+  if (key.space == PortSpace::kOther)
     element.key[0] = static_cast<uint8_t>(key.first);
-  } else {
-    const uint16_t port = htons(key.first);
-    std::memcpy(element.key.data(), &port, sizeof port);
-  }
+  else
+    put_port(element, 0, key.first);
   return element;
 }
 
@@ -87,92 +45,58 @@ void encode_interval(const Interval<Key>& interval, std::vector<Element>& out) {
 }
 
 std::string verdict_text(uint32_t value) {
-  if (value == kReturn) return "return";
-  if (value == kDrop) return "drop";
+  switch (value) {
+    case kReturn:
+      return "return";
+    case kDrop:
+      return "drop";
+    case kContinue:
+      return "continue";
+    case kAccept:
+      return "accept";
+    default:
+      break;
+  }
   const uint32_t chain = value - kGotoChain;
   return chain < chain_specs().size() ? fmt::format("goto {}", chain_specs()[chain].name)
                                       : std::string("another verdict");
 }
 
-std::string key_text(const Element& element) {
-  const SetSpec& spec = spec_of(element.set);
-  switch (element.set) {
-    case SetId::kDispatchIngress:
-    case SetId::kDispatchEgress:
-    case SetId::kGroupIngress:
-    case SetId::kGroupEgress:
-      return fmt::format("\"{}\"", get_name(element));
-    case SetId::kSource4:
-    case SetId::kSource6:
-      return fmt::format("\"{}\" . {}", get_name(element),
-                         get_address(element, kNameSize).to_string());
-    case SetId::kIdentity4:
-    case SetId::kIdentity6:
-    case SetId::kRange4:
-    case SetId::kRange6:
-      return get_address(element, 0).to_string();
-    case SetId::kClassTcp:
-    case SetId::kClassUdp:
-    case SetId::kClassSctp:
-      return fmt::format("{}", element.key[0] << 8 | element.key[1]);
-    case SetId::kClassOther:
-    case SetId::kNeighbour:
-      return fmt::format("{}", element.key[0]);
-    case SetId::kProtocolIngress:
-    case SetId::kProtocolEgress:
-      return fmt::format("{} . {}", element.key[0], element.key[4]);
-    case SetId::kAnyone:
-    case SetId::kPeer:
-    case SetId::kAllowed:
-      break;
+std::string number_text(const Element& element, size_t offset) {
+  return fmt::format("0x{:08x}", get_number(element, offset));
+}
+
+std::string key_text(const Element& e) {
+  switch (spec_of(e.set).key) {
+    case KeyKind::kName:
+    case KeyKind::kPackedName:
+      return fmt::format("\"{}\"", get_name(e));
+    case KeyKind::kNameAddress:
+      return fmt::format("\"{}\" . {}", get_name(e), get_address(e, kNameSize).to_string());
+    case KeyKind::kAddress:
+      return get_address(e, 0).to_string();
+    case KeyKind::kPort:
+      return fmt::format("{}", get_port(e, 0));
+    case KeyKind::kByte:
+    case KeyKind::kFamily:
+      return fmt::format("{}", e.key[0]);
+    case KeyKind::kNumber:
+      return number_text(e, 0);
+    case KeyKind::kTwoNumbers:
+    case KeyKind::kPackedIndex:
+      return number_text(e, 0) + " . " + number_text(e, kWord);
+    case KeyKind::kFamilyProtocol:
+      return fmt::format("{} . {}", e.key[0], e.key[kWord]);
+    case KeyKind::kNetPort:
+      return fmt::format("{} . {} . {}", number_text(e, 0), e.key[kWord], get_port(e, 2 * kWord));
+    case KeyKind::kPackedPort:
+      return fmt::format("{} . {} . {}", number_text(e, 0), get_number(e, kWord),
+                         get_port(e, 2 * kWord));
   }
-  std::string out = fmt::format("0x{:08x}", get_number(element.key.data()));
-  if (spec.key_size == 8) out += fmt::format(" . 0x{:08x}", get_number(element.key.data() + 4));
-  return out;
+  return {};
 }
 
 }  // namespace
-
-const std::array<SetSpec, kSetCount>& set_specs() {
-  using enum SetId;
-  using enum ValueKind;
-  static const std::array<SetSpec, kSetCount> specs = {{
-      {kDispatchIngress, "dispatch_ingress", kTypeIfname, 16, kVerdict, false,
-       "pod interface: what happens to packets to the pod"},
-      {kDispatchEgress, "dispatch_egress", kTypeIfname, 16, kVerdict, false,
-       "pod interface: what happens to packets from the pod"},
-      {kGroupIngress, "group_ingress", kTypeIfname, 16, kPadded, false,
-       "pod interface: its policy group for packets to the pod"},
-      {kGroupEgress, "group_egress", kTypeIfname, 16, kPadded, false,
-       "pod interface: its policy group for packets from the pod"},
-      {kSource4, "source4", concat(kTypeIfname, kTypeIpv4), 20, kNone, false,
-       "what a pod may send from"},
-      {kSource6, "source6", concat(kTypeIfname, kTypeIpv6), 32, kNone, false,
-       "what a pod may send from"},
-      {kIdentity4, "identity4", kTypeIpv4, 4, kNumber, false,
-       "address: identity, for addresses that selectors match"},
-      {kIdentity6, "identity6", kTypeIpv6, 16, kNumber, false,
-       "address: identity, for addresses that selectors match"},
-      {kRange4, "range4", kTypeIpv4, 4, kNumber, true, "all other addresses: identity"},
-      {kRange6, "range6", kTypeIpv6, 16, kNumber, true, "all other addresses: identity"},
-      {kClassTcp, "class_tcp", kTypeInetService, 2, kNumber, true, "destination port: port class"},
-      {kClassUdp, "class_udp", kTypeInetService, 2, kNumber, true, "destination port: port class"},
-      {kClassSctp, "class_sctp", kTypeInetService, 2, kNumber, true,
-       "destination port: port class"},
-      {kClassOther, "class_other", kTypeInetProto, 1, kNumber, true,
-       "protocol without ports: port class"},
-      {kAnyone, "anyone", kTypeMark, 4, kPadded, false, "group: row that holds for every peer"},
-      {kPeer, "peer", concat(kTypeMark, kTypeMark), 8, kPadded, false, "group . identity: row"},
-      {kAllowed, "allowed", concat(kTypeMark, kTypeMark), 8, kNone, false, "row . port class"},
-      {kProtocolIngress, "protocol_ingress", concat(kTypeNfproto, kTypeInetProto), 8, kVerdict,
-       false, "protocols with ports"},
-      {kProtocolEgress, "protocol_egress", concat(kTypeNfproto, kTypeInetProto), 8, kVerdict, false,
-       "protocols with ports"},
-      {kNeighbour, "neighbour_discovery", kTypeIcmpv6, 1, kNone, false,
-       "ICMPv6 types a link cannot do without"},
-  }};
-  return specs;
-}
 
 std::string to_string(const Element& element) {
   std::string out = key_text(element);
@@ -193,29 +117,39 @@ std::string to_string(const Element& element) {
   return out;
 }
 
+GroupKind kind_of(const desired::PolicyTables& tables, desired::GroupId group) {
+  const auto own = tables.own_splits.lower_bound({group, net::IpAddr()});
+  if (own != tables.own_splits.end() && own->first.group == group) return GroupKind::kSplit;
+  const auto port = tables.port_splits.lower_bound({group, PortSpace::kTcp, 0});
+  if (port != tables.port_splits.end() && port->first.group == group) return GroupKind::kSplit;
+  return tables.otherwise.contains(group) ? GroupKind::kFull : GroupKind::kPlain;
+}
+
 void encode(const desired::InterfaceKey& key, const desired::InterfacePolicy& policy,
-            std::vector<Element>& out) {
+            GroupKind kind, std::vector<Element>& out) {
   const bool ingress = key.direction == Direction::kIngress;
-  Element dispatch;
-  dispatch.set = ingress ? SetId::kDispatchIngress : SetId::kDispatchEgress;
-  put_name(dispatch, key.interface);
-  switch (policy.disposition) {
-    case Disposition::kOpen:
-      dispatch.value = kReturn;
+  const auto add = [&](SetId set, uint32_t value) {
+    Element element;
+    element.set = set;
+    element.value = value;
+    put_name(element, key.interface);
+    out.push_back(element);
+  };
+  const SetId dispatch = ingress ? SetId::kDispatchIngress : SetId::kDispatchEgress;
+  if (policy.disposition == Disposition::kOpen) return add(dispatch, kReturn);
+  if (policy.disposition == Disposition::kClosed) return add(dispatch, kDrop);
+  switch (kind) {
+    case GroupKind::kPlain:
+      add(dispatch, kContinue);
       break;
-    case Disposition::kClosed:
-      dispatch.value = kDrop;
+    case GroupKind::kFull:
+      add(ingress ? SetId::kFullIngress : SetId::kFullEgress, 0);
       break;
-    case Disposition::kPoliced:
-      dispatch.value = kGotoChain + policy_chain(key.direction);
+    case GroupKind::kSplit:
+      add(ingress ? SetId::kSplitIngress : SetId::kSplitEgress, 0);
       break;
   }
-  out.push_back(dispatch);
-  if (policy.disposition != Disposition::kPoliced) return;
-  Element group = dispatch;
-  group.set = ingress ? SetId::kGroupIngress : SetId::kGroupEgress;
-  group.value = policy.group;
-  out.push_back(group);
+  add(ingress ? SetId::kGroupIngress : SetId::kGroupEgress, policy.group);
 }
 
 Element encode(const desired::SourceKey& key) {
@@ -229,7 +163,7 @@ Element encode(const desired::SourceKey& key) {
 Element encode_address(const net::IpAddr& address, desired::IdentityId identity) {
   Element element;
   element.set = address.is_v4() ? SetId::kIdentity4 : SetId::kIdentity6;
-  std::memcpy(element.key.data(), address.data(), address.size());
+  put_address(element, address);
   element.value = identity;
   return element;
 }
@@ -237,22 +171,43 @@ Element encode_address(const net::IpAddr& address, desired::IdentityId identity)
 Element encode(const desired::PeerKey& key, desired::RowId row) {
   Element element;
   element.value = row;
-  put_number(element.key.data(), key.group);
+  put_number(element, 0, key.group);
   if (key.identity == desired::kAnyone) {
     element.set = SetId::kAnyone;
   } else {
     element.set = SetId::kPeer;
-    put_number(element.key.data() + 4, key.identity);
+    put_number(element, kWord, key.identity);
   }
   return element;
 }
 
-Element encode(const desired::RowKey& key) {
+Element encode_otherwise(desired::GroupId group, desired::RowId row) {
   Element element;
-  element.set = SetId::kAllowed;
-  put_number(element.key.data(), key.row);
-  put_number(element.key.data() + 4, key.port_class);
+  element.set = SetId::kOtherwise;
+  element.value = row;
+  put_number(element, 0, group);
   return element;
+}
+
+Element encode(SetId set, const desired::RowKey& key) {
+  Element element;
+  element.set = set;
+  put_number(element, 0, key.row);
+  put_number(element, kWord, key.port_class);
+  return element;
+}
+
+void encode(const desired::WideRowKey& key, std::vector<Element>& out) {
+  const bool other = key.space == PortSpace::kOther;
+  const Element start = packed_port(SetId::kWide, key.row, key.space, key.first);
+  out.push_back(start);
+  if (key.last >= (other ? 0xff : 0xffff)) {
+    if (const auto end = behind_prefix(start, 2 * kWord)) out.push_back(*end);
+    return;
+  }
+  Element end = packed_port(SetId::kWide, key.row, key.space, static_cast<uint16_t>(key.last + 1));
+  end.end = true;
+  out.push_back(end);
 }
 
 void encode(const Interval<net::IpAddr>& interval, std::vector<Element>& out) {
@@ -269,8 +224,9 @@ std::vector<Element> encode(const desired::PolicyTables& tables) {
   std::vector<Element> out;
   out.reserve(2 * tables.interfaces.size() + tables.sources.size() + tables.addresses.size() +
               2 * tables.ranges.size() + 2 * tables.ports.size() + tables.peers.size() +
-              tables.rows.size());
-  for (const auto& [key, policy] : tables.interfaces) encode(key, policy, out);
+              tables.rows.size() + 2 * tables.wide_rows.size());
+  for (const auto& [key, policy] : tables.interfaces)
+    encode(key, policy, kind_of(tables, policy.group), out);
   for (const auto& key : tables.sources) out.push_back(encode(key));
   for (const auto& [address, identity] : tables.addresses)
     out.push_back(encode_address(address, identity));
@@ -279,83 +235,32 @@ std::vector<Element> encode(const desired::PolicyTables& tables) {
   for (auto at = tables.ports.begin(); at != tables.ports.end(); ++at)
     encode(interval_at(tables.ports, at), out);
   for (const auto& [key, row] : tables.peers) out.push_back(encode(key, row));
-  for (const auto& key : tables.rows) out.push_back(encode(key));
+  for (const auto& key : tables.rows) out.push_back(encode(SetId::kAllowed, key));
+  for (const auto& [group, row] : tables.otherwise) out.push_back(encode_otherwise(group, row));
+  for (const auto& key : tables.wide_rows) encode(key, out);
+  for (const auto& key : tables.logged) out.push_back(encode(SetId::kLogged, key));
+  for (const auto& key : tables.refused) out.push_back(encode(SetId::kRefused, key));
+  encode_derived(tables, out);
   return out;
 }
 
-Result<desired::PolicyTables> decode(std::span<const Element> elements) {
-  desired::PolicyTables tables;
-  std::map<desired::InterfaceKey, desired::GroupId> groups;
-  for (const Element& e : elements) {
-    if (e.end) continue;  // of total maps, each end is the next one's start
-    switch (e.set) {
-      case SetId::kDispatchIngress:
-      case SetId::kDispatchEgress: {
-        const auto direction =
-            e.set == SetId::kDispatchIngress ? Direction::kIngress : Direction::kEgress;
-        desired::InterfacePolicy policy;
-        if (e.value == kReturn) {
-          policy.disposition = Disposition::kOpen;
-        } else if (e.value == kGotoChain + policy_chain(direction)) {
-          policy.disposition = Disposition::kPoliced;
-        } else if (e.value != kDrop) {
-          return fail(Errc::kConflict, fmt::format("{}: {}", spec_of(e.set).name, to_string(e)));
-        }
-        tables.interfaces[{direction, get_name(e)}] = policy;
-        break;
-      }
-      case SetId::kGroupIngress:
-        groups[{Direction::kIngress, get_name(e)}] = e.value;
-        break;
-      case SetId::kGroupEgress:
-        groups[{Direction::kEgress, get_name(e)}] = e.value;
-        break;
-      case SetId::kSource4:
-      case SetId::kSource6:
-        tables.sources.insert({get_name(e), get_address(e, kNameSize)});
-        break;
-      case SetId::kIdentity4:
-      case SetId::kIdentity6:
-        tables.addresses[get_address(e, 0)] = e.value;
-        break;
-      case SetId::kRange4:
-      case SetId::kRange6:
-        tables.ranges[get_address(e, 0)] = e.value;
-        break;
-      case SetId::kClassTcp:
-      case SetId::kClassUdp:
-      case SetId::kClassSctp: {
-        const auto offset = static_cast<uint8_t>(e.set) - static_cast<uint8_t>(SetId::kClassTcp);
-        const auto port = static_cast<uint16_t>(e.key[0] << 8 | e.key[1]);
-        tables.ports[{static_cast<PortSpace>(offset), port}] = e.value;
-        break;
-      }
-      case SetId::kClassOther:
-        tables.ports[{PortSpace::kOther, e.key[0]}] = e.value;
-        break;
-      case SetId::kAnyone:
-        tables.peers[{get_number(e.key.data()), desired::kAnyone}] = e.value;
-        break;
-      case SetId::kPeer:
-        tables.peers[{get_number(e.key.data()), get_number(e.key.data() + 4)}] = e.value;
-        break;
-      case SetId::kAllowed:
-        tables.rows.insert({get_number(e.key.data()), get_number(e.key.data() + 4)});
-        break;
-      case SetId::kProtocolIngress:
-      case SetId::kProtocolEgress:
-      case SetId::kNeighbour:
-        break;
-    }
+std::optional<std::vector<ElementPair>> pairs_of(std::span<const Element> elements) {
+  std::vector<ElementPair> out;
+  bool open = false;
+  // An end and the next start share a key; the end comes first.
+  std::vector<Element> sorted(elements.begin(), elements.end());
+  std::sort(sorted.begin(), sorted.end(), [](const Element& a, const Element& b) {
+    return a.key != b.key ? a.key < b.key : a.end > b.end;
+  });
+  for (const Element& e : sorted) {
+    if (e.end != open) return std::nullopt;
+    if (e.end)
+      out.back().end = e;
+    else
+      out.push_back({e, std::nullopt});
+    open = !e.end;
   }
-  for (const auto& [key, group] : groups) {
-    const auto found = tables.interfaces.find(key);
-    if (found == tables.interfaces.end() || found->second.disposition != Disposition::kPoliced)
-      return fail(Errc::kConflict,
-                  fmt::format("interface {} has a group and is not policed", key.interface));
-    found->second.group = group;
-  }
-  return tables;
+  return out;
 }
 
 }  // namespace caracal::dataplane::nft

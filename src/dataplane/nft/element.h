@@ -1,70 +1,23 @@
-// Element: one entry of a set or map of our nftables table, as plain bytes; and what the sets are.
+// Element: one entry of a set or map of our nftables table, as plain bytes.
 //
-// The link between desired::PolicyTables (neutral) and the kernel's sets: encode() and decode() are
-// each other's inverse. Pure.
+// The link between desired::PolicyTables (neutral) and the kernel's sets (sets.h): encode() and
+// decode() are each other's inverse. Pure.
 #pragma once
 
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "dataplane/nft/sets.h"
 #include "desired/policy_tables.h"
 
 namespace caracal::dataplane::nft {
-
-enum class SetId : uint8_t {
-  kDispatchIngress,
-  kDispatchEgress,
-  kGroupIngress,
-  kGroupEgress,
-  kSource4,
-  kSource6,
-  kIdentity4,
-  kIdentity6,
-  kRange4,
-  kRange6,
-  kClassTcp,
-  kClassUdp,
-  kClassSctp,
-  kClassOther,
-  kAnyone,
-  kPeer,
-  kAllowed,
-  kProtocolIngress,
-  kProtocolEgress,
-  kNeighbour,  // constant elements
-};
-inline constexpr size_t kSetCount = 20;
-
-// What stands behind the key.
-enum class ValueKind : uint8_t {
-  kNone,     // a set
-  kNumber,   // 4 bytes, host order
-  kPadded,   // 8 bytes: zero, then the number; why: docs/design/nftables.md, "Registers"
-  kVerdict,  // return, drop, or goto a chain
-};
-
-struct SetSpec {
-  SetId id;
-  const char* name;
-  uint32_t key_type;  // nft's datatype number, so that `nft list` prints the key as what it is
-  uint8_t key_size;   // bytes, each part padded to 4
-  ValueKind value;
-  bool interval;  // keys are ranges, in an ordered tree
-  const char* comment;
-};
-const std::array<SetSpec, kSetCount>& set_specs();
-inline const SetSpec& spec_of(SetId id) { return set_specs()[static_cast<size_t>(id)]; }
-
-// Verdict values: a chain's index (ruleset.h) plus kGotoChain, or one of these.
-inline constexpr uint32_t kReturn = 0;
-inline constexpr uint32_t kDrop = 1;
-inline constexpr uint32_t kGotoChain = 2;
 
 struct Element {
   SetId set = SetId::kAllowed;
@@ -74,17 +27,24 @@ struct Element {
   auto operator<=>(const Element&) const = default;
 };
 
-// As `nft` prints it: "10.0.0.1 : 0x00000005".
+// As `nft` prints it: "10.0.0.1 : 0x00000005"; packed keys by their parts.
 std::string to_string(const Element& element);
 
-// One entry of a table as elements (two for a policed interface; range and port entries are not
-// here: an interval needs its neighbour).
+// What kind of rules judge a group (ruleset.h): kSplit when it has splits, kFull when it has an
+// otherwise, else kPlain.
+enum class GroupKind : uint8_t { kPlain, kFull, kSplit };
+GroupKind kind_of(const desired::PolicyTables& tables, desired::GroupId group);
+
+// One entry of a table as elements (range and port entries are not here: an interval needs its
+// neighbour).
 void encode(const desired::InterfaceKey& key, const desired::InterfacePolicy& policy,
-            std::vector<Element>& out);
+            GroupKind kind, std::vector<Element>& out);
 Element encode(const desired::SourceKey& key);
 Element encode_address(const net::IpAddr& address, desired::IdentityId identity);
 Element encode(const desired::PeerKey& key, desired::RowId row);
-Element encode(const desired::RowKey& key);
+Element encode_otherwise(desired::GroupId group, desired::RowId row);
+Element encode(SetId set, const desired::RowKey& key);  // kAllowed, kLogged, kRefused
+void encode(const desired::WideRowKey& key, std::vector<Element>& out);
 
 // An interval [first, behind), or from `first` to the end of the key space.
 template <typename Key>
@@ -99,7 +59,8 @@ void encode(const Interval<desired::PortKey>& interval, std::vector<Element>& ou
 
 // All elements of the tables, unordered. The constant ones are not among them (ruleset.h).
 std::vector<Element> encode(const desired::PolicyTables& tables);
-// Errors: kConflict when the elements are not what encode() can make.
+// Errors: kConflict when the elements are not what encode() can make. A failsafe whose addresses
+// another one of the same port covers is not in the kernel, so it does not come back.
 Result<desired::PolicyTables> decode(std::span<const Element> elements);
 
 // The interval of `starts` that holds `key`, and the one before; keys of another family or port
@@ -115,5 +76,14 @@ Interval<Key> interval_at(const std::map<Key, uint32_t>& starts,
     interval.behind = next->first;
   return interval;
 }
+
+// An interval of a set by its elements.
+struct ElementPair {
+  Element start;
+  std::optional<Element> end;
+  auto operator<=>(const ElementPair&) const = default;
+};
+// The elements of one interval set as intervals, in order; nullopt when they are none.
+std::optional<std::vector<ElementPair>> pairs_of(std::span<const Element> elements);
 
 }  // namespace caracal::dataplane::nft

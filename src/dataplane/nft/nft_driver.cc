@@ -34,15 +34,29 @@ std::string first_difference(const std::vector<std::string>& present,
   return fmt::format("found: {}; ours: {}", shown(*p), shown(*w));
 }
 
-Status check_names(const desired::PolicyTables& tables) {
+// Is everything but chains and rules the same: the table itself, and the sets?
+bool same_sets(const std::vector<std::string>& present, const std::vector<std::string>& wanted) {
+  const auto part = [](const std::vector<std::string>& all) {
+    std::vector<std::string_view> out;
+    for (const std::string& line : all)
+      if (line.starts_with("table ") || line.starts_with("set ")) out.push_back(line);
+    return out;
+  };
+  return part(present) == part(wanted);
+}
+
+Status check_names(const std::map<desired::InterfaceKey, desired::InterfacePolicy>& interfaces,
+                   const std::set<desired::SourceKey>& sources,
+                   const std::map<desired::HostKey, desired::InterfacePolicy>& hosts) {
   const auto check = [](const std::string& name) -> Status {
     if (name.empty() || name.size() > kMaxName)
       return fail(Errc::kInvalid,
                   fmt::format("interface \"{}\": a name has 1 to {} bytes", name, kMaxName));
     return {};
   };
-  for (const auto& [key, policy] : tables.interfaces) CARACAL_TRY(check(key.interface));
-  for (const auto& key : tables.sources) CARACAL_TRY(check(key.interface));
+  for (const auto& [key, policy] : interfaces) CARACAL_TRY(check(key.interface));
+  for (const auto& key : sources) CARACAL_TRY(check(key.interface));
+  for (const auto& [key, policy] : hosts) CARACAL_TRY(check(key.interface));
   return {};
 }
 
@@ -52,8 +66,17 @@ struct NftDriver::State {
   State(NftOptions o, netlink::Socket s)
       : options(std::move(o)),
         socket(std::move(s)),
-        ruleset(make_ruleset(options.table, options.interface_prefix)),
+        ruleset(make(parts)),
         structure(signatures(ruleset)) {}
+
+  Ruleset make(Parts wanted) const {
+    return make_ruleset({options.table, options.interface_prefix, options.host_label, wanted});
+  }
+  void use(Parts wanted, Ruleset made) {
+    parts = wanted;
+    ruleset = std::move(made);
+    structure = signatures(ruleset);
+  }
 
   Status commit(Transaction& transaction) {
     auto committed = transaction.commit();
@@ -63,6 +86,7 @@ struct NftDriver::State {
 
   NftOptions options;
   netlink::Socket socket;
+  Parts parts = 0;  // of the ruleset
   Ruleset ruleset;
   std::vector<std::string> structure;
   desired::PolicyTables tables;
@@ -83,6 +107,9 @@ Result<NftDriver> NftDriver::open(NftOptions options) {
                             "be empty, a prefix has at most {} bytes",
                             options.table, options.interface_prefix, kMaxName));
   CARACAL_ASSIGN(netlink::Socket socket, netlink::Socket::open(NETLINK_NETFILTER));
+  if (options.host_label > 127)
+    return fail(Errc::kInvalid, fmt::format("nftables: connection label {}: there are 0 to 127",
+                                            options.host_label));
   // Tells early when the kernel has no nf_tables or we may not use it.
   if (auto asked = read_generation(socket); !asked)
     return fail(asked.error().within("nftables cannot be used"));
@@ -96,10 +123,11 @@ Result<NftDriver> NftDriver::open_in(const netlink::NetworkNamespace& ns, NftOpt
 Result<SyncReport> NftDriver::sync(const desired::PolicyTables& tables) {
   const auto start = Clock::now();
   State& s = *state_;
-  CARACAL_TRY(check_names(tables));
+  CARACAL_TRY(check_names(tables.interfaces, tables.sources, tables.hosts));
   s.refused.reset();
   s.in_sync = false;
   SyncReport report;
+  if (const Parts needed = parts_needed(tables); needed != s.parts) s.use(needed, s.make(needed));
   CARACAL_ASSIGN(const std::optional<KernelTable> found, read_structure(s.socket, s.options.table));
   if (!found)
     report.reason = "there was no table";
@@ -110,7 +138,8 @@ Result<SyncReport> NftDriver::sync(const desired::PolicyTables& tables) {
   Transaction transaction(s.socket, s.options.table);
   std::vector<Element> wanted = encode(tables);
   Comparison comparison;
-  if (report.rebuilt) {
+  const bool repair = report.rebuilt && found && same_sets(found->signatures, s.structure);
+  if (report.rebuilt && !repair) {
     if (found) transaction.delete_table();
     transaction.create(s.ruleset);
     report.missing = wanted.size();
@@ -122,6 +151,12 @@ Result<SyncReport> NftDriver::sync(const desired::PolicyTables& tables) {
   } else {
     wanted.insert(wanted.end(), s.ruleset.constants.begin(), s.ruleset.constants.end());
     CARACAL_ASSIGN(std::vector<Element> present, read_elements(s.socket, s.options.table, wanted));
+    if (repair) {
+      transaction.repair(found->chains, s.ruleset);
+      const auto constant = [](const Element& e) { return is_constant(e.set); };
+      std::erase_if(present, constant);
+      std::erase_if(wanted, constant);
+    }
     comparison = compare(std::move(present), std::move(wanted));
     report.right = comparison.right;
     report.wrong = comparison.wrong;
@@ -144,24 +179,24 @@ Result<ApplyReport> NftDriver::apply(const desired::PolicyDelta& delta) {
   State& s = *state_;
   s.refused.reset();
   if (!s.in_sync) return fail(Errc::kConflict, "nftables: apply() before a successful sync()");
-  for (const auto& [key, policy] : delta.interfaces.set)
-    if (key.interface.empty() || key.interface.size() > kMaxName)
-      return fail(Errc::kInvalid, fmt::format("interface \"{}\": a name has 1 to {} bytes",
-                                              key.interface, kMaxName));
-  for (const auto& key : delta.sources.add)
-    if (key.interface.empty() || key.interface.size() > kMaxName)
-      return fail(Errc::kInvalid, fmt::format("interface \"{}\": a name has 1 to {} bytes",
-                                              key.interface, kMaxName));
+  CARACAL_TRY(check_names(delta.interfaces.set, delta.sources.add, delta.hosts.set));
   ApplyReport report;
   const Plan plan = plan_and_apply(s.tables, delta);
-  if (!plan.change.empty()) {
+  const Parts parts = s.parts | parts_needed(s.tables);
+  if (!plan.change.empty() || parts != s.parts) {
     Transaction transaction(s.socket, s.options.table);
+    std::optional<Ruleset> extended;
+    if (parts != s.parts) {
+      extended = s.make(parts);
+      transaction.extend(s.ruleset, *extended);
+    }
     transaction.remove(plan.change.remove);
     transaction.insert(plan.change.insert);
     if (auto committed = s.commit(transaction); !committed) {
       desired::apply(s.tables, plan.undo);
       return fail(std::move(committed).error());
     }
+    if (extended) s.use(parts, std::move(*extended));
     report.elements = transaction.elements();
     report.messages = transaction.messages();
     report.bytes = transaction.bytes();
@@ -187,7 +222,14 @@ Result<desired::PolicyTables> NftDriver::read_back() {
   CARACAL_ASSIGN(const std::optional<KernelTable> found, read_structure(s.socket, s.options.table));
   if (!found)
     return fail(Errc::kNotFound, fmt::format("there is no table inet {}", s.options.table));
-  if (std::string reason = first_difference(found->signatures, s.structure); !reason.empty())
+  // Somebody else's driver may have written more or fewer parts than ours.
+  Parts parts = 0;
+  for (const ChainSpec& chain : chain_specs())
+    if (std::binary_search(found->chains.begin(), found->chains.end(), chain.name))
+      parts |= chain.parts;
+  const std::vector<std::string> structure =
+      parts == s.parts ? s.structure : signatures(s.make(parts));
+  if (std::string reason = first_difference(found->signatures, structure); !reason.empty())
     return fail(Errc::kConflict, fmt::format("table inet {}: {}", s.options.table, reason));
   CARACAL_ASSIGN(const std::vector<Element> elements, read_elements(s.socket, s.options.table));
   return decode(elements);
@@ -210,8 +252,12 @@ Status NftDriver::remove() {
 std::string NftDriver::describe(const desired::PolicyDelta& delta) const {
   // Planned on the tables themselves, and undone: a copy would cost as much as the tables.
   const Plan plan = plan_and_apply(state_->tables, delta);
+  const Parts more = parts_needed(state_->tables) & ~state_->parts;
   desired::apply(state_->tables, plan.undo);
   std::string out;
+  if (more != 0)
+    out = fmt::format("# rules of table inet {} are written anew: {}\n", state_->options.table,
+                      describe_parts(more));
   const auto list = [&](std::string_view verb, const std::vector<Element>& elements) {
     for (size_t i = 0; i < elements.size(); ++i) {
       const Element& element = elements[i];

@@ -31,6 +31,9 @@ struct NftOptions {
   std::string table = "caracal";
   // Interfaces whose name starts so are workloads: policed, and dropped when not known.
   std::string interface_prefix = "cali";
+  // The connection tracking label (bit 0-127 of `ct label`) that marks connections which a host
+  // endpoint's preDNAT policy allowed. Set and tested only while there are host endpoints.
+  uint8_t host_label = 120;
 };
 
 struct SyncReport {
@@ -38,7 +41,8 @@ struct SyncReport {
   size_t wrong = 0;    // another value
   size_t orphan = 0;   // not wanted
   size_t missing = 0;  // not there
-  // The table was absent, of another version, or its rules were not as we wrote them: made anew.
+  // The table was absent or of another version: made anew. Or its chains and rules were not as we
+  // wrote them: those were made anew, right elements stayed.
   bool rebuilt = false;
   std::string reason;   // why, when rebuilt
   size_t messages = 0;  // sent to change something; 0 when all was right

@@ -10,6 +10,8 @@
 
 #include "base/file.h"
 #include "base/subprocess.h"
+#include "dataplane/nft/sets.h"
+#include "dataplane/nft/testing/tables.h"
 #include "netlink/network_namespace.h"
 
 namespace caracal::dataplane::nft {
@@ -24,17 +26,8 @@ using net::IpAddr;
 using netlink::NetworkNamespace;
 using testing::HasSubstr;
 
-IpAddr ip(std::string_view text) { return *IpAddr::parse(text); }
-
-// Total maps with one interval each, as the policy calculation makes them for an empty world.
-PolicyTables empty_tables() {
-  PolicyTables t;
-  for (const net::Family family : net::kFamilies) t.ranges[IpAddr::first(family)] = 1;
-  for (const PortSpace space :
-       {PortSpace::kTcp, PortSpace::kUdp, PortSpace::kSctp, PortSpace::kOther})
-    t.ports[{space, 0}] = 1;
-  return t;
-}
+using nft_testing::empty_tables;
+using nft_testing::ip;
 
 PolicyTables sample_tables() {
   PolicyTables t = empty_tables();
@@ -108,6 +101,102 @@ TEST_F(NftDriverRootTest, ListingIsAsWritten) {
   EXPECT_EQ(listing, *golden);
   nft({"list", "ruleset"});
   nft({"-j", "list", "ruleset"});  // the JSON printer takes another way through the rules
+}
+
+PolicyTables tables_with_everything() {
+  PolicyTables t = sample_tables();
+  t.otherwise[7] = 3;
+  t.wide_rows = {{3, PortSpace::kTcp, 100, 200}, {3, PortSpace::kOther, 80, 255}};
+  t.logged = {{3, 1}};
+  t.refused = {{4, 2}};
+  t.own_splits = {{{8, ip("10.0.0.3")}, 9}, {{8, ip("fd00::3")}, 10}};
+  t.port_splits = {{{9, PortSpace::kTcp, 0}, 11}, {{9, PortSpace::kTcp, 1024}, 12}};
+  t.settings[desired::Setting::kToHost] = 0;
+  t.failsafes = {{Direction::kIngress, PortSpace::kTcp, 22, *net::Cidr::parse("0.0.0.0/0")},
+                 {Direction::kIngress, PortSpace::kTcp, 22, *net::Cidr::parse("::/0")},
+                 {Direction::kEgress, PortSpace::kUdp, 53, *net::Cidr::parse("10.0.0.0/8")}};
+  for (uint8_t hook = 0; hook < kHostHooks; ++hook) {
+    t.hosts[{static_cast<desired::HostHook>(hook), "*"}] = {Disposition::kPoliced, 20U + hook};
+    t.hosts[{static_cast<desired::HostHook>(hook), "eth0"}] = {Disposition::kOpen, 0};
+  }
+  return t;
+}
+
+TEST_F(NftDriverRootTest, EverythingAtOnceIsListedReadBackAndTakenAway) {
+  const PolicyTables everything = tables_with_everything();
+  sync(sample_tables());
+  // The parts come one by one, with their first entry; nothing else is touched.
+  auto applied = driver_->apply(desired::difference(sample_tables(), everything));
+  ASSERT_TRUE(applied) << applied.error().message;
+  expect_kernel_holds(everything);
+  EXPECT_EQ(sync(everything).messages, 0u);
+  for (const char* format : {"-p", "-j", "-a"}) {
+    const std::string text = nft({format, "list", "ruleset"});
+    EXPECT_THAT(text, HasSubstr("host_untracked_ingress"));
+    EXPECT_THAT(text, testing::Not(HasSubstr("invalid type")));
+  }
+  // A restarted agent finds it right; one that needs less writes the rules anew, not the elements.
+  auto restarted = NftDriver::open_in(*ns_);
+  ASSERT_TRUE(restarted);
+  EXPECT_EQ(restarted->sync(everything)->messages, 0u);
+  auto less = restarted->sync(sample_tables());
+  ASSERT_TRUE(less) << less.error().message;
+  EXPECT_TRUE(less->rebuilt);
+  EXPECT_GT(less->right, 20u);
+  expect_kernel_holds(sample_tables());
+}
+
+TEST_F(NftDriverRootTest, DamagedDerivedElementsAreRepairedInPlace) {
+  const PolicyTables tables = tables_with_everything();
+  sync(tables);
+  for (const char* damage :
+       {"flush map inet caracal own_split", "flush map inet caracal port_split",
+        "flush set inet caracal wide", "flush map inet caracal host_policy_ingress",
+        "flush map inet caracal host_group_egress", "flush set inet caracal failsafe_ingress",
+        "flush map inet caracal failsafe_net4", "flush map inet caracal to_host",
+        "flush map inet caracal own4", "flush set inet caracal full_ingress",
+        "flush map inet caracal otherwise", "add element inet caracal logged { 0x9 . 0x9 }",
+        "add element inet caracal refused { 0x9 . 0x9 }"}) {
+    SCOPED_TRACE(damage);
+    nft({damage});
+    const SyncReport report = sync(tables);
+    EXPECT_FALSE(report.rebuilt) << report.reason;
+    EXPECT_GT(report.messages, 0u);
+    EXPECT_GT(report.orphan + report.missing + report.wrong, 0u);
+    expect_kernel_holds(tables);
+    EXPECT_EQ(sync(tables).messages, 0u);
+  }
+}
+
+TEST_F(NftDriverRootTest, RefusedAmongManyNamesTheElementAndTheInterfaceCanBeClosed) {
+  const PolicyTables tables = sample_tables();
+  sync(tables);
+  // Somebody else has put in what a big delta, that also needs new rules, wants to insert.
+  nft({"add element inet caracal allowed { 0x7 . 0x3 }"});
+  PolicyDelta delta;
+  for (uint32_t row = 3; row < 3000; ++row) delta.rows.add.insert({row, 3});
+  delta.otherwise.set[7] = 4;
+  delta.hosts.set[{desired::HostHook::kIngress, "*"}] = {Disposition::kPoliced, 9};
+  auto applied = driver_->apply(delta);
+  ASSERT_FALSE(applied);
+  EXPECT_EQ(applied.error().code, Errc::kConflict);
+  ASSERT_TRUE(driver_->refused());
+  EXPECT_EQ(driver_->refused()->set, "allowed");
+  EXPECT_EQ(driver_->refused()->element, "0x00000007 . 0x00000003");
+  EXPECT_EQ(driver_->refused()->error_number, EEXIST);
+  EXPECT_EQ(driver_->tables(), tables);
+  // Nothing of it is there: no rule, no element.
+  EXPECT_THAT(nft({"list", "ruleset"}), testing::Not(HasSubstr("chain host_input")));
+  ASSERT_TRUE(driver_->close_interface("cali0"));
+  EXPECT_THAT(nft({"list", "map", "inet", "caracal", "dispatch_ingress"}),
+              HasSubstr("\"cali0\" : drop"));
+  // Repaired, the same delta goes.
+  sync(tables);
+  applied = driver_->apply(delta);
+  ASSERT_TRUE(applied) << applied.error().message;
+  PolicyTables after = tables;
+  desired::apply(after, delta);
+  expect_kernel_holds(after);
 }
 
 TEST_F(NftDriverRootTest, FirstSyncMakesTheTableAndSecondTouchesNothing) {
@@ -302,9 +391,9 @@ TEST_F(NftDriverRootTest, DescribeShowsTheChangeAndMakesNone) {
       "delete element inet caracal identity4 { 10.0.0.2 : 0x00000005 }\n"
       "delete element inet caracal range4 { 172.16.5.0 : 0x00000003 until 172.16.6.0 (end) }\n"
       "delete element inet caracal range4 { 172.16.6.0 : 0x00000002 until 172.32.0.0 (end) }\n"
-      "add element inet caracal dispatch_ingress { \"cali2\" : goto ingress_policy }\n"
-      "add element inet caracal group_ingress { \"cali2\" : 0x00000000 . 0x00000007 }\n"
       "add element inet caracal identity4 { 10.0.0.2 : 0x00000009 }\n"
+      "add element inet caracal dispatch_ingress { \"cali2\" : continue }\n"
+      "add element inet caracal group_ingress { \"cali2\" : 0x00000000 . 0x00000007 }\n"
       "add element inet caracal range4 { 172.16.5.0 : 0x00000003 until 172.32.0.0 (end) }\n");
   EXPECT_EQ(driver_->tables(), tables);
   expect_kernel_holds(tables);

@@ -4,6 +4,8 @@
 #include <iterator>
 #include <set>
 
+#include "dataplane/nft/derived.h"
+
 namespace caracal::dataplane::nft {
 namespace {
 
@@ -104,33 +106,6 @@ std::set<Key> keys_of(const MapDelta<Key, uint32_t>& delta) {
 
 bool by_set(const Element& a, const Element& b) { return a.set < b.set; }
 
-// An interval of a dumped or wanted set, by its elements.
-struct Pair {
-  Element start;
-  std::optional<Element> end;
-  auto operator<=>(const Pair&) const = default;
-};
-
-// Sorted elements of one interval set as intervals; nullopt when they are none.
-std::optional<std::vector<Pair>> pairs_of(std::span<const Element> elements) {
-  std::vector<Pair> out;
-  bool open = false;
-  // An end and the next start share a key; the end comes first.
-  std::vector<Element> sorted(elements.begin(), elements.end());
-  std::sort(sorted.begin(), sorted.end(), [](const Element& a, const Element& b) {
-    return a.key != b.key ? a.key < b.key : a.end > b.end;
-  });
-  for (const Element& e : sorted) {
-    if (e.end != open) return std::nullopt;
-    if (e.end)
-      out.back().end = e;
-    else
-      out.push_back({e, std::nullopt});
-    open = !e.end;
-  }
-  return out;
-}
-
 template <typename T, typename SameKey, typename Put>
 void merge_compare(const std::vector<T>& present, const std::vector<T>& wanted, SameKey&& key_order,
                    Put&& put, Comparison& out) {
@@ -162,6 +137,49 @@ int order_of(const Element& a, const Element& b) {
   return order < 0 ? -1 : order > 0 ? 1 : 0;
 }
 
+void plan_rows(SetId set, const SetDelta<desired::RowKey>& effective, ElementChange& change) {
+  for (const auto& key : effective.erase) change.remove.push_back(encode(set, key));
+  for (const auto& key : effective.add) change.insert.push_back(encode(set, key));
+}
+
+// The interfaces whose elements the delta may change: those it names, and those whose group may
+// become of another kind by it.
+std::set<desired::InterfaceKey> interfaces_touched(const desired::PolicyTables& tables,
+                                                   const desired::PolicyDelta& effective) {
+  std::set<desired::InterfaceKey> out = effective.interfaces.erase;
+  for (const auto& [key, policy] : effective.interfaces.set) out.insert(key);
+  std::set<desired::GroupId> groups = effective.otherwise.erase;
+  for (const auto& [group, row] : effective.otherwise.set) groups.insert(group);
+  for (const auto& key : effective.own_splits.erase) groups.insert(key.group);
+  for (const auto& [key, group] : effective.own_splits.set) groups.insert(key.group);
+  for (const auto& key : effective.port_splits.erase) groups.insert(key.group);
+  for (const auto& [key, group] : effective.port_splits.set) groups.insert(key.group);
+  if (groups.empty()) return out;
+  for (const auto& [key, policy] : tables.interfaces)
+    if (policy.disposition == desired::Disposition::kPoliced && groups.contains(policy.group))
+      out.insert(key);
+  return out;
+}
+
+std::vector<Element> encode_interfaces(const desired::PolicyTables& tables,
+                                       const std::set<desired::InterfaceKey>& keys) {
+  std::vector<Element> out;
+  for (const auto& key : keys)
+    if (const auto found = tables.interfaces.find(key); found != tables.interfaces.end())
+      encode(key, found->second, kind_of(tables, found->second.group), out);
+  return out;
+}
+
+void append_difference(std::vector<Element> before, std::vector<Element> after,
+                       ElementChange& change) {
+  if (before.empty() && after.empty()) return;
+  const Comparison comparison = compare(std::move(before), std::move(after));
+  change.remove.insert(change.remove.end(), comparison.change.remove.begin(),
+                       comparison.change.remove.end());
+  change.insert.insert(change.insert.end(), comparison.change.insert.begin(),
+                       comparison.change.insert.end());
+}
+
 }  // namespace
 
 Plan plan_and_apply(desired::PolicyTables& tables, const desired::PolicyDelta& delta) {
@@ -174,11 +192,17 @@ Plan plan_and_apply(desired::PolicyTables& tables, const desired::PolicyDelta& d
   narrow(tables.ports, delta.ports, effective.ports, plan.undo.ports);
   narrow(tables.peers, delta.peers, effective.peers, plan.undo.peers);
   narrow(tables.rows, delta.rows, effective.rows, plan.undo.rows);
+  narrow(tables.otherwise, delta.otherwise, effective.otherwise, plan.undo.otherwise);
+  narrow(tables.wide_rows, delta.wide_rows, effective.wide_rows, plan.undo.wide_rows);
+  narrow(tables.logged, delta.logged, effective.logged, plan.undo.logged);
+  narrow(tables.refused, delta.refused, effective.refused, plan.undo.refused);
+  narrow(tables.own_splits, delta.own_splits, effective.own_splits, plan.undo.own_splits);
+  narrow(tables.port_splits, delta.port_splits, effective.port_splits, plan.undo.port_splits);
+  narrow(tables.hosts, delta.hosts, effective.hosts, plan.undo.hosts);
+  narrow(tables.failsafes, delta.failsafes, effective.failsafes, plan.undo.failsafes);
+  narrow(tables.settings, delta.settings, effective.settings, plan.undo.settings);
 
   ElementChange& change = plan.change;
-  plan_map(
-      tables.interfaces, effective.interfaces,
-      [](const auto& key, const auto& policy, auto& out) { encode(key, policy, out); }, change);
   for (const auto& key : effective.sources.erase) change.remove.push_back(encode(key));
   for (const auto& key : effective.sources.add) change.insert.push_back(encode(key));
   plan_map(
@@ -190,9 +214,20 @@ Plan plan_and_apply(desired::PolicyTables& tables, const desired::PolicyDelta& d
   plan_map(
       tables.peers, effective.peers,
       [](const auto& key, auto row, auto& out) { out.push_back(encode(key, row)); }, change);
-  for (const auto& key : effective.rows.erase) change.remove.push_back(encode(key));
-  for (const auto& key : effective.rows.add) change.insert.push_back(encode(key));
+  plan_map(
+      tables.otherwise, effective.otherwise,
+      [](auto group, auto row, auto& out) { out.push_back(encode_otherwise(group, row)); }, change);
+  plan_rows(SetId::kAllowed, effective.rows, change);
+  plan_rows(SetId::kLogged, effective.logged, change);
+  plan_rows(SetId::kRefused, effective.refused, change);
+  for (const auto& key : effective.wide_rows.erase) encode(key, change.remove);
+  for (const auto& key : effective.wide_rows.add) encode(key, change.insert);
 
+  const auto interfaces = interfaces_touched(tables, effective);
+  const std::vector<Element> interfaces_before = encode_interfaces(tables, interfaces);
+  const bool derived = touches_derived(effective);
+  std::vector<Element> derived_before;
+  if (derived) encode_derived(tables, derived_before);
   const auto range_keys = keys_of(effective.ranges);
   const auto port_keys = keys_of(effective.ports);
   const auto ranges_before = touched(tables.ranges, range_keys);
@@ -204,6 +239,12 @@ Plan plan_and_apply(desired::PolicyTables& tables, const desired::PolicyDelta& d
   emit(ranges_after, ranges_before, change.insert);
   emit(ports_before, ports_after, change.remove);
   emit(ports_after, ports_before, change.insert);
+  append_difference(interfaces_before, encode_interfaces(tables, interfaces), change);
+  if (derived) {
+    std::vector<Element> derived_after;
+    encode_derived(tables, derived_after);
+    append_difference(std::move(derived_before), std::move(derived_after), change);
+  }
 
   std::stable_sort(change.remove.begin(), change.remove.end(), by_set);
   std::stable_sort(change.insert.begin(), change.insert.end(), by_set);
@@ -226,11 +267,11 @@ Comparison compare(std::vector<Element> present, std::vector<Element> wanted) {
           std::vector<Element>(p, p_end), std::vector<Element>(w, w_end), order_of,
           [](const Element& e, auto& to) { to.push_back(e); }, out);
     } else {
-      const auto put = [](const Pair& pair, std::vector<Element>& to) {
+      const auto put = [](const ElementPair& pair, std::vector<Element>& to) {
         to.push_back(pair.start);
         if (pair.end) to.push_back(*pair.end);
       };
-      const auto key_order = [](const Pair& a, const Pair& b) {
+      const auto key_order = [](const ElementPair& a, const ElementPair& b) {
         return order_of(a.start, b.start);
       };
       const auto wanted_pairs = *pairs_of({w, w_end});
@@ -240,7 +281,7 @@ Comparison compare(std::vector<Element> present, std::vector<Element> wanted) {
         out.flush.push_back(spec.id);
         out.orphan += static_cast<size_t>(p_end - p);
         out.missing += wanted_pairs.size();
-        for (const Pair& pair : wanted_pairs) put(pair, out.change.insert);
+        for (const ElementPair& pair : wanted_pairs) put(pair, out.change.insert);
       }
     }
     p = p_end;

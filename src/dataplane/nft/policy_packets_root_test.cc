@@ -1,91 +1,11 @@
 // Packets against the driver's ruleset in the real kernel: who gets through, and what the others
 // notice.
-#include <gtest/gtest.h>
-
-#include "base/subprocess.h"
-#include "dataplane/nft/nft_driver.h"
-#include "dataplane/nft/testing/packet_lab.h"
+#include "dataplane/nft/testing/policy_fixture.h"
 
 namespace caracal::dataplane::nft {
 namespace {
 
-using desired::Direction;
-using desired::Disposition;
-using desired::PolicyDelta;
-using desired::PolicyTables;
-using desired::PortSpace;
-using net::IpAddr;
-using nft_testing::Packet;
-using nft_testing::PacketLab;
-
-IpAddr ip(std::string_view text) { return *IpAddr::parse(text); }
-
-constexpr net::Protocol kOspf{89};
-
-class PolicyPacketsRootTest : public testing::Test {
- protected:
-  void SetUp() override {
-    auto lab = PacketLab::create({{"cali1", {ip("10.0.0.1"), ip("fd00::1")}},
-                                  {"cali2", {ip("10.0.0.2"), ip("fd00::2")}},
-                                  {"cali3", {ip("10.0.0.3"), ip("fd00::3")}}});
-    ASSERT_TRUE(lab) << lab.error().message;
-    lab_ = std::move(*lab);
-    auto driver = NftDriver::open_in(lab_->node());
-    ASSERT_TRUE(driver) << driver.error().message;
-    driver_ = std::make_unique<NftDriver>(std::move(*driver));
-  }
-
-  // cali1 is policed in both directions by groups 1 and 2, cali2 is open; nothing is allowed yet.
-  static PolicyTables isolated() {
-    PolicyTables t;
-    for (const net::Family family : net::kFamilies) t.ranges[IpAddr::first(family)] = 1;
-    for (const PortSpace space :
-         {PortSpace::kTcp, PortSpace::kUdp, PortSpace::kSctp, PortSpace::kOther})
-      t.ports[{space, 0}] = 1;
-    t.interfaces[{Direction::kIngress, "cali1"}] = {Disposition::kPoliced, 1};
-    t.interfaces[{Direction::kEgress, "cali1"}] = {Disposition::kPoliced, 2};
-    for (const Direction d : {Direction::kIngress, Direction::kEgress})
-      for (const char* open : {"cali2", "cali3"}) t.interfaces[{d, open}] = {Disposition::kOpen, 0};
-    for (const int i : {1, 2, 3}) {
-      t.sources.insert({"cali" + std::to_string(i), ip("10.0.0." + std::to_string(i))});
-      t.sources.insert({"cali" + std::to_string(i), ip("fd00::" + std::to_string(i))});
-    }
-    return t;
-  }
-
-  void sync(const PolicyTables& tables) {
-    auto report = driver_->sync(tables);
-    ASSERT_TRUE(report) << report.error().message;
-  }
-
-  // One packet in each family, from pod or address `from` to `to` (last part of pods' addresses).
-  static Packet packet(std::string from, IpAddr source, IpAddr destination, net::Protocol protocol,
-                       uint16_t port = 80) {
-    static uint16_t source_port = 20000;
-    return {std::move(from), source, destination, protocol, ++source_port, port};
-  }
-  static std::string interface_of(const IpAddr& address) {
-    const std::string text = address.to_string();
-    for (const char* n : {"1", "2", "3"})
-      if (text == std::string("10.0.0.") + n || text == std::string("fd00::") + n)
-        return std::string("cali") + n;
-    return "outside";
-  }
-  bool passes(const Packet& p) {
-    auto seen = lab_->send({&p, 1});
-    EXPECT_TRUE(seen) << seen.error().message;
-    if (!seen) return false;
-    EXPECT_EQ(seen->refusals, 0u) << p.to_string();
-    return seen->arrived[0];
-  }
-  bool passes(const char* source, const char* destination, net::Protocol protocol,
-              uint16_t port = 80) {
-    return passes(packet(interface_of(ip(source)), ip(source), ip(destination), protocol, port));
-  }
-
-  std::unique_ptr<PacketLab> lab_;
-  std::unique_ptr<NftDriver> driver_;
-};
+using PolicyPacketsRootTest = PolicyPackets;
 
 TEST_F(PolicyPacketsRootTest, EverythingPassesWithoutTheTable) {
   for (const net::Protocol p : {net::kTcp, net::kUdp, net::kSctp, net::kIcmp, kOspf}) {
@@ -140,10 +60,8 @@ TEST_F(PolicyPacketsRootTest, IdentityRangeAndPortDecide) {
   t.ports[{PortSpace::kTcp, 81}] = 1;
   t.ports[{PortSpace::kUdp, 8000}] = 3;
   t.ports[{PortSpace::kUdp, 8011}] = 1;
-  t.ports[{PortSpace::kOther, 1}] = 4;
-  t.ports[{PortSpace::kOther, 2}] = 1;
-  t.ports[{PortSpace::kOther, 58}] = 4;
-  t.ports[{PortSpace::kOther, 59}] = 1;
+  t.ports[{PortSpace::kIcmp, 0}] = 4;
+  t.ports[{PortSpace::kIcmpV6, 0}] = 4;
   t.peers = {{{1, 5}, 1}, {{1, 7}, 2}};
   t.rows = {{1, 2}, {1, 3}, {2, 1}, {2, 2}, {2, 3}, {2, 4}};
   sync(t);

@@ -80,6 +80,10 @@ uint32_t read_verdict(const Attributes& data) {
       return kReturn;
     case NF_DROP:
       return kDrop;
+    case NFT_CONTINUE:
+      return kContinue;
+    case NF_ACCEPT:
+      return kAccept;
     case NFT_GOTO: {
       const auto chain = parts.find(NFTA_VERDICT_CHAIN);
       if (!chain) return kForeignValue;
@@ -179,10 +183,18 @@ Result<std::optional<KernelTable>> read_structure(netlink::Socket& socket,
                                  nftnl_set_nlmsg_parse, [](nftnl_set* s) {
                                    return nftnl_set_get_str(s, NFTNL_SET_TABLE);
                                  }));
+  std::vector<std::string> names;
   CARACAL_ASSIGN(const std::vector<std::string> chains,
-                 dump_signatures(
-                     socket, table, NFT_MSG_GETCHAIN, 0, nftnl_chain_alloc, nftnl_chain_nlmsg_parse,
-                     [](nftnl_chain* c) { return nftnl_chain_get_str(c, NFTNL_CHAIN_TABLE); }));
+                 dump_signatures(socket, table, NFT_MSG_GETCHAIN, 0, nftnl_chain_alloc,
+                                 nftnl_chain_nlmsg_parse, [&](nftnl_chain* c) {
+                                   const char* in = nftnl_chain_get_str(c, NFTNL_CHAIN_TABLE);
+                                   if (in != nullptr && table == in)
+                                     names.emplace_back(nftnl_chain_get_str(c, NFTNL_CHAIN_NAME));
+                                   return in;
+                                 }));
+  // A dump that was disturbed has named some twice.
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
   sets.insert(sets.end(), chains.begin(), chains.end());
   std::sort(sets.begin(), sets.end());
   CARACAL_ASSIGN(std::vector<std::string> rules,
@@ -195,7 +207,7 @@ Result<std::optional<KernelTable>> read_structure(netlink::Socket& socket,
   });
   signatures.insert(signatures.end(), sets.begin(), sets.end());
   signatures.insert(signatures.end(), rules.begin(), rules.end());
-  return std::optional<KernelTable>(KernelTable{std::move(signatures)});
+  return std::optional<KernelTable>(KernelTable{std::move(signatures), std::move(names)});
 }
 
 Result<std::vector<Element>> read_elements(netlink::Socket& socket, const std::string& table,

@@ -13,6 +13,7 @@ namespace caracal::dataplane::nft {
 
 struct KernelTable {
   std::vector<std::string> signatures;  // as signatures() of ruleset.h makes them
+  std::vector<std::string> chains;      // their names
 };
 
 // The structure; nullopt when there is no such table.

@@ -8,6 +8,7 @@
 #include <linux/netfilter/nf_tables.h>
 
 #include <array>
+#include <bit>
 
 #include "base/check.h"
 
@@ -64,59 +65,139 @@ RuleBuilder& RuleBuilder::payload(uint32_t base, uint32_t offset, uint32_t size,
   return *this;
 }
 
-RuleBuilder& RuleBuilder::equals(unsigned reg, const void* bytes, uint32_t size) {
+RuleBuilder& RuleBuilder::number(uint32_t value, unsigned reg) {
+  nftnl_expr* expr = make("immediate");
+  nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_DREG, wire_register(reg));
+  nftnl_expr_set(expr, NFTNL_EXPR_IMM_DATA, &value, sizeof value);
+  add(expr);
+  return *this;
+}
+
+RuleBuilder& RuleBuilder::compare(unsigned reg, uint32_t op, const void* bytes, uint32_t size) {
   nftnl_expr* expr = make("cmp");
   nftnl_expr_set_u32(expr, NFTNL_EXPR_CMP_SREG, wire_register(reg));
-  nftnl_expr_set_u32(expr, NFTNL_EXPR_CMP_OP, NFT_CMP_EQ);
+  nftnl_expr_set_u32(expr, NFTNL_EXPR_CMP_OP, op);
   nftnl_expr_set(expr, NFTNL_EXPR_CMP_DATA, bytes, size);
   add(expr);
   return *this;
 }
 
-RuleBuilder& RuleBuilder::masked_equals(unsigned reg, std::span<const uint8_t> mask,
-                                        std::span<const uint8_t> value) {
-  const auto size = static_cast<uint32_t>(mask.size());
+RuleBuilder& RuleBuilder::equals(unsigned reg, const void* bytes, uint32_t size) {
+  return compare(reg, NFT_CMP_EQ, bytes, size);
+}
+
+RuleBuilder& RuleBuilder::mask(unsigned reg, const void* bits, uint32_t size) {
   const std::array<uint8_t, 16> zero{};
-  CARACAL_CHECK(size <= zero.size() && value.size() == size);
+  CARACAL_CHECK(size <= zero.size());
   nftnl_expr* expr = make("bitwise");
   nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_SREG, wire_register(reg));
   nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_DREG, wire_register(reg));
   nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_LEN, size);
-  nftnl_expr_set(expr, NFTNL_EXPR_BITWISE_MASK, mask.data(), size);
+  nftnl_expr_set(expr, NFTNL_EXPR_BITWISE_MASK, bits, size);
   nftnl_expr_set(expr, NFTNL_EXPR_BITWISE_XOR, zero.data(), size);
   add(expr);
-  return equals(reg, value.data(), size);
+  return *this;
+}
+
+RuleBuilder& RuleBuilder::masked_equals(unsigned reg, std::span<const uint8_t> mask_bits,
+                                        std::span<const uint8_t> value) {
+  CARACAL_CHECK(value.size() == mask_bits.size());
+  mask(reg, mask_bits.data(), static_cast<uint32_t>(mask_bits.size()));
+  return equals(reg, value.data(), static_cast<uint32_t>(value.size()));
+}
+
+RuleBuilder& RuleBuilder::connection_bits(uint32_t ct_key, const void* bits, uint32_t size) {
+  constexpr unsigned kReg = 0;
+  const std::array<uint8_t, 16> zero{};
+  nftnl_expr* load = make("ct");
+  nftnl_expr_set_u32(load, NFTNL_EXPR_CT_KEY, ct_key);
+  nftnl_expr_set_u32(load, NFTNL_EXPR_CT_DREG, wire_register(kReg));
+  add(load);
+  return mask(kReg, bits, size).compare(kReg, NFT_CMP_NEQ, zero.data(), size);
 }
 
 RuleBuilder& RuleBuilder::connection_state(uint32_t bits) {
+  return connection_bits(NFT_CT_STATE, &bits, sizeof bits);
+}
+RuleBuilder& RuleBuilder::connection_status(uint32_t bits) {
+  return connection_bits(NFT_CT_STATUS, &bits, sizeof bits);
+}
+
+namespace {
+// As the kernel keeps them: an array of longs, bit by bit.
+std::array<uint8_t, 16> label_bits(unsigned bit) {
+  CARACAL_CHECK(bit < 128);
+  std::array<uint64_t, 2> words{};
+  words[bit / 64] = uint64_t{1} << (bit % 64);
+  return std::bit_cast<std::array<uint8_t, 16>>(words);
+}
+}  // namespace
+
+RuleBuilder& RuleBuilder::connection_label(unsigned bit) {
+  const auto bits = label_bits(bit);
+  return connection_bits(NFT_CT_LABELS, bits.data(), bits.size());
+}
+
+RuleBuilder& RuleBuilder::set_connection_label(unsigned bit) {
   constexpr unsigned kReg = 0;
-  const uint32_t zero = 0;
-  nftnl_expr* load = make("ct");
-  nftnl_expr_set_u32(load, NFTNL_EXPR_CT_KEY, NFT_CT_STATE);
-  nftnl_expr_set_u32(load, NFTNL_EXPR_CT_DREG, wire_register(kReg));
-  add(load);
-  nftnl_expr* mask = make("bitwise");
-  nftnl_expr_set_u32(mask, NFTNL_EXPR_BITWISE_SREG, wire_register(kReg));
-  nftnl_expr_set_u32(mask, NFTNL_EXPR_BITWISE_DREG, wire_register(kReg));
-  nftnl_expr_set_u32(mask, NFTNL_EXPR_BITWISE_LEN, sizeof bits);
-  nftnl_expr_set(mask, NFTNL_EXPR_BITWISE_MASK, &bits, sizeof bits);
-  nftnl_expr_set(mask, NFTNL_EXPR_BITWISE_XOR, &zero, sizeof zero);
-  add(mask);
-  return nonzero(kReg);
+  const auto bits = label_bits(bit);
+  nftnl_expr* value = make("immediate");
+  nftnl_expr_set_u32(value, NFTNL_EXPR_IMM_DREG, wire_register(kReg));
+  nftnl_expr_set(value, NFTNL_EXPR_IMM_DATA, bits.data(), bits.size());
+  add(value);
+  nftnl_expr* set = make("ct");
+  nftnl_expr_set_u32(set, NFTNL_EXPR_CT_KEY, NFT_CT_LABELS);
+  nftnl_expr_set_u32(set, NFTNL_EXPR_CT_SREG, wire_register(kReg));
+  add(set);
+  return *this;
 }
 
 RuleBuilder& RuleBuilder::nonzero(unsigned reg) {
   const uint32_t zero = 0;
-  nftnl_expr* differs = make("cmp");
-  nftnl_expr_set_u32(differs, NFTNL_EXPR_CMP_SREG, wire_register(reg));
-  nftnl_expr_set_u32(differs, NFTNL_EXPR_CMP_OP, NFT_CMP_NEQ);
-  nftnl_expr_set(differs, NFTNL_EXPR_CMP_DATA, &zero, sizeof zero);
-  add(differs);
+  return compare(reg, NFT_CMP_NEQ, &zero, sizeof zero);
+}
+
+RuleBuilder& RuleBuilder::not_a_plain_syn() {
+  constexpr unsigned kReg = 0;
+  constexpr uint32_t kFlagsOffset = 13;  // RFC 9293
+  constexpr uint8_t kSyn = 0x02, kFinSynRstAck = 0x17;
+  return payload(NFT_PAYLOAD_TRANSPORT_HEADER, kFlagsOffset, 1, kReg)
+      .mask(kReg, &kFinSynRstAck, 1)
+      .compare(kReg, NFT_CMP_NEQ, &kSyn, 1);
+}
+
+RuleBuilder& RuleBuilder::limit(uint64_t rate, uint32_t burst) {
+  nftnl_expr* expr = make("limit");
+  nftnl_expr_set_u64(expr, NFTNL_EXPR_LIMIT_RATE, rate);
+  nftnl_expr_set_u64(expr, NFTNL_EXPR_LIMIT_UNIT, 1);  // seconds
+  nftnl_expr_set_u32(expr, NFTNL_EXPR_LIMIT_BURST, burst);
+  nftnl_expr_set_u32(expr, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
+  nftnl_expr_set_u32(expr, NFTNL_EXPR_LIMIT_FLAGS, 0);
+  add(expr);
+  return *this;
+}
+
+RuleBuilder& RuleBuilder::log(uint16_t group, std::string_view prefix, uint32_t snap_length) {
+  nftnl_expr* expr = make("log");
+  nftnl_expr_set_str(expr, NFTNL_EXPR_LOG_PREFIX, std::string(prefix).c_str());
+  nftnl_expr_set_u16(expr, NFTNL_EXPR_LOG_GROUP, group);
+  nftnl_expr_set_u32(expr, NFTNL_EXPR_LOG_SNAPLEN, snap_length);
+  add(expr);
+  return *this;
+}
+
+RuleBuilder& RuleBuilder::notrack() {
+  add(make("notrack"));
   return *this;
 }
 
 RuleBuilder& RuleBuilder::name_begins(uint32_t meta_key, std::string_view prefix) {
   return meta(meta_key, 0).equals(0, prefix.data(), static_cast<uint32_t>(prefix.size()));
+}
+
+RuleBuilder& RuleBuilder::name_is(uint32_t meta_key, std::string_view name) {
+  const std::string text(name);
+  return meta(meta_key, 0).equals(0, text.c_str(), static_cast<uint32_t>(text.size() + 1));
 }
 
 RuleBuilder& RuleBuilder::family(net::Family family) {
@@ -130,7 +211,7 @@ RuleBuilder& RuleBuilder::protocol(uint8_t number) {
 
 nftnl_expr* RuleBuilder::lookup(SetId set, unsigned key) {
   nftnl_expr* expr = make("lookup");
-  nftnl_expr_set_str(expr, NFTNL_EXPR_LOOKUP_SET, spec_of(set).name);
+  nftnl_expr_set_str(expr, NFTNL_EXPR_LOOKUP_SET, spec_of(set).name.c_str());
   nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_SREG, wire_register(key));
   nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_FLAGS, 0);  // as the kernel lists it
   add(expr);

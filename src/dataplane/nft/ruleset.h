@@ -1,6 +1,7 @@
 // Ruleset: the constant text of the table: sets, chains and rules. Only elements ever change.
 //
-// The number of look-ups a packet pays is fixed here. docs/design/nftables.md draws the way of a
+// rules.h writes the rules, this file the rest. The number of look-ups a packet pays is fixed
+// there. docs/design/nftables.md draws the way of a
 // packet and says why the rules use registers as they do. Pure: makes libnftnl objects, talks to
 // nobody.
 #pragma once
@@ -11,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/nft/chains.h"
 #include "dataplane/nft/element.h"
 
 struct nftnl_chain;
@@ -21,7 +23,7 @@ struct nftnl_table;
 namespace caracal::dataplane::nft {
 
 // Grows when sets, chains or rules change their meaning; stands in the table's comment.
-inline constexpr int kFormatVersion = 1;
+inline constexpr int kFormatVersion = 2;
 
 struct NftnlDelete {
   void operator()(nftnl_table* p) const;
@@ -32,23 +34,21 @@ struct NftnlDelete {
 template <typename T>
 using NftnlPtr = std::unique_ptr<T, NftnlDelete>;
 
-struct ChainSpec {
-  std::string name;
-  int hook = -1;  // NF_INET_*; -1: reached from other chains only
-  int priority = 0;
-};
-// In the order of their indexes (Element's verdict values).
-const std::vector<ChainSpec>& chain_specs();
-uint32_t policy_chain(desired::Direction direction);
-
 struct Ruleset {
   NftnlPtr<nftnl_table> table;
-  std::vector<NftnlPtr<nftnl_set>> sets;      // in SetId's order
+  std::vector<NftnlPtr<nftnl_set>> sets;      // in SetId's order, whatever the parts
   std::vector<NftnlPtr<nftnl_chain>> chains;  // in chain_specs()' order
   std::vector<NftnlPtr<nftnl_rule>> rules;    // chain after chain, in their order
   std::vector<Element> constants;             // of the sets that never change
 };
-Ruleset make_ruleset(const std::string& table, const std::string& interface_prefix);
+struct RulesetOptions {
+  std::string table;
+  std::string interface_prefix;
+  uint8_t host_label = 0;  // connection label bit, used by kPartHosts only
+  Parts parts = 0;
+};
+// More parts have all chains and constants of fewer.
+Ruleset make_ruleset(const RulesetOptions& options);
 
 // What matters of an object as text, the same for one we made and for one the kernel listed; equal
 // texts mean equal behaviour.

@@ -13,6 +13,8 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <set>
+#include <string_view>
 
 namespace caracal::dataplane::nft {
 namespace {
@@ -54,12 +56,12 @@ template <typename Object, typename Build>
 void Transaction::append(uint16_t type, uint16_t flags, Object* object, Build build,
                          std::string what) {
   // libnftnl writes the attributes into a message of its own; they are taken over as they are.
-  alignas(nlmsghdr) static thread_local std::array<char, kObjectBuffer> buffer;
+  if (!buffer_) buffer_ = std::make_unique<nlmsghdr[]>(kObjectBuffer / sizeof(nlmsghdr));
   Step& step = steps_.emplace_back();
   step.sequence = socket_.next_sequence();
   step.what = std::move(what);
-  nlmsghdr* message =
-      nftnl_nlmsg_build_hdr(buffer.data(), type, NFPROTO_INET, flags, step.sequence);
+  nlmsghdr* message = nftnl_nlmsg_build_hdr(reinterpret_cast<char*>(buffer_.get()), type,
+                                            NFPROTO_INET, flags, step.sequence);
   build(message, object);
   batch_.append(message);
   step.start = batch_.message_start();
@@ -77,12 +79,58 @@ void Transaction::create(const Ruleset& ruleset) {
   for (const auto& set : ruleset.sets)
     append(NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL, set.get(), nftnl_set_nlmsg_build_payload,
            signature(set.get()));
-  for (const auto& chain : ruleset.chains)
-    append(NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL, chain.get(),
-           nftnl_chain_nlmsg_build_payload, signature(chain.get()));
+  for (const auto& chain : ruleset.chains) create_chain(chain.get());
+  create_rules(ruleset);
+  constants_ = ruleset.constants;
+  std::sort(constants_.begin(), constants_.end());
+  insert(constants_);
+}
+
+void Transaction::create_chain(nftnl_chain* chain) {
+  append(NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL, chain, nftnl_chain_nlmsg_build_payload,
+         signature(chain));
+}
+
+void Transaction::create_rules(const Ruleset& ruleset) {
   for (const auto& rule : ruleset.rules)
     append(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, rule.get(), nftnl_rule_nlmsg_build_payload,
            signature(rule.get()));
+}
+
+void Transaction::extend(const Ruleset& from, const Ruleset& to) {
+  delete_rules();
+  std::set<std::string_view> present;
+  for (const auto& chain : from.chains)
+    present.insert(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME));
+  for (const auto& chain : to.chains)
+    if (!present.contains(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME)))
+      create_chain(chain.get());
+  create_rules(to);
+  const std::set<Element> there(from.constants.begin(), from.constants.end());
+  for (const Element& element : to.constants)
+    if (!there.contains(element)) constants_.push_back(element);
+  std::sort(constants_.begin(), constants_.end());
+  insert(constants_);
+}
+
+void Transaction::delete_rules() {
+  begin(NFT_MSG_DELRULE, 0, NFPROTO_INET);
+  steps_.back().what = "removal of the rules";
+  batch_.put_string(NFTA_RULE_TABLE, table_);
+}
+
+void Transaction::repair(const std::vector<std::string>& chains, const Ruleset& ruleset) {
+  delete_rules();
+  for (const SetSpec& spec : set_specs())
+    if (is_constant(spec.id)) flush(spec.id);
+  for (const std::string& chain : chains) {
+    begin(NFT_MSG_DELCHAIN, 0, NFPROTO_INET);
+    steps_.back().what = "removal of chain " + chain;
+    batch_.put_string(NFTA_CHAIN_TABLE, table_);
+    batch_.put_string(NFTA_CHAIN_NAME, chain);
+  }
+  for (const auto& chain : ruleset.chains) create_chain(chain.get());
+  create_rules(ruleset);
   constants_ = ruleset.constants;
   std::sort(constants_.begin(), constants_.end());
   insert(constants_);
@@ -144,9 +192,11 @@ void Transaction::put_element(const Element& element, bool with_value) {
       }
       case ValueKind::kVerdict: {
         const size_t verdict = batch_.begin_nest(NFTA_DATA_VERDICT);
-        const int code = element.value == kReturn ? int{NFT_RETURN}
-                         : element.value == kDrop ? NF_DROP
-                                                  : int{NFT_GOTO};
+        const int code = element.value == kReturn     ? int{NFT_RETURN}
+                         : element.value == kDrop     ? NF_DROP
+                         : element.value == kContinue ? int{NFT_CONTINUE}
+                         : element.value == kAccept   ? NF_ACCEPT
+                                                      : int{NFT_GOTO};
         batch_.put_be32(NFTA_VERDICT_CODE, static_cast<uint32_t>(code));
         if (code == NFT_GOTO)
           batch_.put_string(NFTA_VERDICT_CHAIN, chain_specs()[element.value - kGotoChain].name);

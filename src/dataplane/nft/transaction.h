@@ -4,7 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -26,6 +26,12 @@ class Transaction {
 
   void delete_table();
   void create(const Ruleset& ruleset);  // table, sets, chains, rules, constant elements
+  // Replaces the rules, adds what chains and constant elements are new; the other sets and their
+  // elements stay. REQUIRES: `to` has more parts than `from`, which is there.
+  void extend(const Ruleset& from, const Ruleset& to);
+  // Replaces `chains` and all rules by the ruleset's; the sets stay, constant elements are put in
+  // anew. REQUIRES: the sets are as they should be.
+  void repair(const std::vector<std::string>& chains, const Ruleset& ruleset);
   void flush(SetId set);
   // The elements must stay where they are until commit(). Sorted by set.
   void remove(std::span<const Element> elements);
@@ -51,6 +57,9 @@ class Transaction {
     size_t start = 0;  // of the message in the batch
   };
 
+  void create_chain(nftnl_chain* chain);
+  void delete_rules();
+  void create_rules(const Ruleset& ruleset);
   void begin(uint16_t type, uint16_t flags, uint8_t family);
   void begin_batch(uint16_t type);
   template <typename Object, typename Build>
@@ -62,6 +71,7 @@ class Transaction {
   netlink::Socket& socket_;
   const std::string& table_;
   netlink::MessageBatch batch_;
+  std::unique_ptr<nlmsghdr[]> buffer_;  // for libnftnl; made when needed
   std::vector<Step> steps_;
   size_t elements_ = 0;
   std::optional<RefusedObject> refused_;

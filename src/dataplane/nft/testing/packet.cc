@@ -72,7 +72,7 @@ Bytes transport(const Packet& p, uint32_t cookie) {
   if (p.protocol == net::kTcp) {
     put32(out, cookie);  // sequence number
     put32(out, 0);
-    put16(out, 0x5002);  // five words, SYN
+    put16(out, 0x5000U | p.tcp_flags);  // five words
     put16(out, 64240);
     put32(out, 0);  // checksum, urgent pointer
     put32(out, cookie);
@@ -93,8 +93,8 @@ Bytes transport(const Packet& p, uint32_t cookie) {
     const uint32_t crc = crc32c(out);
     for (unsigned i = 0; i < 4; ++i) out[8 + i] = static_cast<uint8_t>(crc >> (8 * i));
   } else if (p.protocol == net::kIcmp || p.protocol == net::kIcmpV6) {
-    out.push_back(p.protocol == net::kIcmp ? 8 : 128);
-    out.push_back(0);
+    out.push_back(p.icmp_type.value_or(p.protocol == net::kIcmp ? 8 : 128));
+    out.push_back(p.icmp_code);
     put16(out, 0);
     put16(out, cookie >> 16);  // identifier
     put16(out, cookie & 0xffff);
@@ -114,6 +114,7 @@ std::string Packet::to_string() const {
   std::string out = fmt::format("{}: {} -> {} {}", from, source.to_string(),
                                 destination.to_string(), protocol.to_string());
   if (protocol.has_ports()) out += fmt::format(" {} -> {}", source_port, destination_port);
+  if (icmp_type) out += fmt::format(" type {} code {}", *icmp_type, icmp_code);
   return out;
 }
 

@@ -21,12 +21,16 @@ struct Packet {
   net::Protocol protocol = net::kTcp;
   uint16_t source_port = 0;  // with ports only
   uint16_t destination_port = 0;
+  // ICMP and ICMPv6; unset: an echo request.
+  std::optional<uint8_t> icmp_type;
+  uint8_t icmp_code = 0;
+  uint8_t tcp_flags = 0x02;  // SYN
   std::string to_string() const;
 };
 
-// The packet as the network layer sees it, all checksums right: TCP: a SYN; UDP: a datagram; SCTP:
-// an INIT; ICMP and ICMPv6: an echo request; anything else: a few bytes. `cookie` stands in its
-// last four bytes.
+// The packet as the network layer sees it, all checksums right: TCP: a SYN, or what tcp_flags say;
+// UDP: a datagram; SCTP: an INIT; ICMP and ICMPv6: an echo request, or icmp_type with the same
+// layout; anything else: a few bytes. `cookie` stands in its last four bytes.
 std::vector<uint8_t> serialize(const Packet& packet, uint32_t cookie);
 
 // An Ethernet frame around it.

@@ -38,9 +38,10 @@ class PacketLab {
   static net::IpAddr node_address(net::Family family);
 
   struct Observation {
-    std::vector<bool> arrived;   // by packet: at the end that has the destination address
-    std::vector<bool> answered;  // by packet: something that ends like it came back to the sender
-    size_t refusals = 0;         // ICMP errors, resets and aborts that anybody got
+    std::vector<bool> arrived;    // by packet: at the end that has the destination address
+    std::vector<bool> answered;   // by packet: something that ends like it came back to the sender
+    std::vector<bool> elsewhere;  // by packet: at another end than these two (it was rewritten)
+    size_t refusals = 0;          // ICMP errors, resets and aborts that anybody got
   };
   // Sends them and tells what became of them. Forgets all tracked connections first.
   Result<Observation> send(std::span<const Packet> packets);
