@@ -60,13 +60,41 @@ int main(int argc, char** argv) {
                    : "must have 1 to 10 bytes without / : or blanks";
       });
   app.add_option("--mtu", options.mtu,
-                 "MTU of pods' interfaces; 0: the smallest of the node's links")
+                 "MTU of pods' interfaces; 0: the smallest of the node's links, as it changes")
       ->capture_default_str()
       ->check([](const std::string& text) {
         const int mtu = std::atoi(text.c_str());
         return text == "0" || (mtu >= 1280 && mtu <= 65535) ? std::string()
                                                             : "must be 0 or 1280 to 65535";
       });
+  app.add_option("--end-connections", options.end_connections,
+                 "true: a change of policy ends the connections that it no longer allows")
+      ->capture_default_str()
+      ->envname("CARACAL_END_CONNECTIONS");
+  app.add_option("--flow-log", options.flow_log,
+                 "true: keep records of denied and logged flows for \"caracal flows\"")
+      ->capture_default_str()
+      ->envname("CARACAL_FLOW_LOG");
+  app.add_option("--flow-records", options.flow_records, "how many records are kept")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1'000'000));
+  app.add_option("--flow-rate", options.flow_rate, "records a second, at most")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 100'000));
+  app.add_option("--flow-log-file", options.flow_file,
+                 "also append records to this file, a JSON object a line")
+      ->type_name("PATH")
+      ->envname("CARACAL_FLOW_LOG_FILE");
+  app.add_option("--flow-log-file-size", options.flow_file_mib, "MiB after which a file is full")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 100'000));
+  app.add_option("--flow-log-files", options.flow_files, "files kept, the present one included")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
+  app.add_option("--flow-log-journal", options.flow_journal,
+                 "true: also write records as lines of the agent's own log")
+      ->capture_default_str()
+      ->envname("CARACAL_FLOW_LOG_JOURNAL");
   app.add_option("--log-level", log_level, "debug, info, warn or error")
       ->capture_default_str()
       ->envname("CARACAL_LOG_LEVEL")

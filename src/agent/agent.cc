@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <atomic>
 #include <csignal>
 #include <cstdio>
 
@@ -10,10 +9,14 @@
 #include "agent/cluster_watch.h"
 #include "agent/cni_service.h"
 #include "agent/dataplane.h"
+#include "agent/drop_counters.h"
+#include "agent/flow_service.h"
 #include "agent/http_endpoint.h"
+#include "agent/link_monitor.h"
 #include "agent/local_api.h"
 #include "agent/metrics.h"
 #include "agent/node_setup.h"
+#include "agent/policy_status.h"
 #include "agent/policy_target.h"
 #include "base/log.h"
 #include "dataplane/fib/route_driver.h"
@@ -26,16 +29,18 @@
 #include "rpc/client.h"
 #include "rpc/server.h"
 
-// Two loops, each with its thread, and what flows between them:
+// Loops, each with its thread, and what flows between them:
 //
-//   API server --> ClusterWatch --+
-//                                 v                     +--> nftables
-//   plugin --> Server --> CniService <--> Calculation --> Dataplane
+//   API server --> ClusterWatch --+     LinkMonitor <-- kernel
+//                                 v      v                +--> nftables
+//   plugin --> Server --> CniService <--> Calculation --> Dataplane --> connections
 //                            |   (policy::Engine, routes)   +--> routes
 //                            v                                   |
 //                        LeaseBook, links (workers)    <--Applied+
+//                        FlowService <---------- FlowWatch <-- kernel
 //
 //   [----------- calculation loop: this thread -----------] [- dataplane loop -]
+//                                                           [--- flow loop ----]
 namespace caracal::agent {
 namespace {
 
@@ -56,6 +61,31 @@ void use_pod_cidrs(ipam::LeaseBook& leases, const model::Node& node) {
   } else {
     log::error("pod CIDRs of this node not usable",
                {{"cidrs", text}, {"error", set.error().message}});
+  }
+}
+
+// New pods get the MTU of now; those that are there keep theirs.
+void use_mtu(Options& options, bool follow, uint32_t mtu) {
+  if (!follow || options.mtu == mtu) return;
+  if (options.mtu != 0) {
+    log::warn("the MTU of the node's links has changed; pods that run keep theirs",
+              {{"before", options.mtu}, {"now", mtu}});
+  }
+  options.mtu = mtu;
+}
+
+void log_ended(const std::vector<EndedConnection>& ended, FlowService& flows) {
+  if (!log::enabled(log::Level::kDebug)) return;
+  for (const EndedConnection& one : ended) {
+    using dataplane::conntrack::Judgement;
+    const auto& connection = one.connection;
+    const char* why = one.judgement == Judgement::kIngress  ? "ingress policy"
+                      : one.judgement == Judgement::kEgress ? "egress policy"
+                                                            : "its pod has gone";
+    log::debug("connection ended", {{"connection", to_string(connection)},
+                                    {"source", flows.name_of(connection.original.source)},
+                                    {"destination", flows.name_of(connection.reply.source)},
+                                    {"because", why}});
   }
 }
 
@@ -82,10 +112,8 @@ Status run(const Options& asked) {
   CARACAL_ASSIGN(auto nft, dataplane::nft::NftDriver::open(
                                {.table = "caracal", .interface_prefix = options.interface_prefix}));
   CARACAL_ASSIGN(auto routes, dataplane::fib::RouteDriver::open());
+  CARACAL_ASSIGN(auto connections, dataplane::conntrack::ConntrackDriver::open());
   CARACAL_TRY(prepare_node(options.state_dir));
-  if (options.mtu == 0) {
-    CARACAL_ASSIGN(options.mtu, detect_mtu(options.interface_prefix));
-  }
 
   Metrics metrics;
   metrics
@@ -99,55 +127,111 @@ Status run(const Options& asked) {
   const auto client = make_client(loop, std::move(access), options);
 
   // The two halves of the pipeline.
+  std::function<void(const std::vector<EndedConnection>&)> tell_ended;
   Calculation calculation(loop, options.node_name, metrics);
   Dataplane dataplane(
-      loop, make_nft_target(std::move(nft)), std::move(routes),
+      loop, make_nft_target(std::move(nft)), std::move(routes), std::move(connections),
       {.on_applied = [&](Applied applied) { calculation.on_applied(std::move(applied)); },
-       .on_route_drift = [&] { calculation.on_route_drift(); }},
+       .on_route_drift = [&] { calculation.on_route_drift(); },
+       .on_connections_ended =
+           [&](const std::vector<EndedConnection>& ended) {
+             if (tell_ended) tell_ended(ended);
+           }},
       metrics);
+  dataplane.set_end_connections(options.end_connections);
   calculation.connect(dataplane);
   calculation.on_own_node([&](const model::Node& node) { use_pod_cidrs(leases, node); });
 
-  // What feeds it.
+  // What feeds it: the API, the plugin, the kernel's interfaces.
+  std::function<void(const model::Update&)> note_update;
+  PolicyStatus policy_status(*client, {.node = options.node_name}, metrics);
   ClusterWatch cluster(
       *client,
-      {.on_update = [&](const model::Update& update) { calculation.update(update); },
-       .on_synced = [&] { calculation.set_synced(); }},
-      metrics);
+      {.on_update =
+           [&](const model::Update& update) {
+             calculation.update(update);
+             note_update(update);
+           },
+       .on_synced = [&] { calculation.set_synced(); },
+       .on_findings =
+           [&](const calico::Collection& collection, const model::ObjectName& name,
+               const std::vector<calico::Finding>& findings, const json::value* object) {
+             policy_status.note(collection, name, findings, object);
+           }},
+      metrics, options.node_name);
   CniService cni(loop, options, leases, calculation, dataplane, *client, metrics);
   CARACAL_TRY(cni.recover());
+  const bool follow_mtu = options.mtu == 0;
+  CARACAL_ASSIGN(
+      const auto links,
+      LinkMonitor::open(
+          loop, options.interface_prefix,
+          {.on_host_interface =
+               [&](const model::HostInterfaceUpdate& update) {
+                 calculation.update(update);
+                 note_update(update);
+               },
+           .on_host_addresses =
+               [&](const std::set<net::IpAddr>& all) { dataplane.set_host_addresses(all); },
+           .on_pod_links = [&] { cni.look_at_links(); },
+           .on_mtu = [&](uint32_t mtu) { use_mtu(options, follow_mtu, mtu); }}));
+
+  // Records of what is denied, or asked to be written down.
+  FlowService flows(loop, options, cni, *links, metrics);
+  note_update = [&](const model::Update& update) {
+    flows.update(update);
+    if (const auto* settings = std::get_if<model::PolicySettingsUpdate>(&update)) {
+      const bool end = settings->value.value_or(model::PolicySettings{}).end_connections;
+      dataplane.set_end_connections(options.end_connections && end);
+    }
+  };
+  tell_ended = [&](const std::vector<EndedConnection>& ended) { log_ended(ended, flows); };
+  links->report();
+  cni.watch_links(*links);
+  flows.start();
 
   // What it tells.
-  LocalApi api({options, calculation, cluster, leases, watchdog, server, cni});
+  LocalApi api({options, calculation, cluster, leases, watchdog, server, cni, flows});
   CARACAL_ASSIGN(const auto socket, rpc::Server::listen(loop, options.socket,
                                                         [&](const rpc::Request& request,
                                                             const rpc::Server::Respond& respond) {
                                                           api.handle(request, respond);
                                                         }));
-  std::atomic<bool> ready = false;
+  bool ready = false;
   std::unique_ptr<HttpEndpoint> http;
   if (!options.metrics_listen.empty()) {
     Gauge& resident = metrics.gauge("caracal_resident_bytes", "Resident memory of the agent");
-    CARACAL_ASSIGN(http,
-                   HttpEndpoint::start(options.metrics_listen,
-                                       {.metrics =
-                                            [&] {
-                                              resident.set(static_cast<double>(resident_bytes()));
-                                              return metrics.render();
-                                            },
-                                        .health = [&] { return health_of(watchdog); },
-                                        .ready =
-                                            [&] {
-                                              return Probe{ready, ready ? "ok" : "not ready"};
-                                            }}));
+    CARACAL_ASSIGN(auto drops, DropCounters::open(metrics));
+    const auto counters = std::make_shared<DropCounters>(std::move(drops));
+    CARACAL_ASSIGN(
+        http, HttpEndpoint::start(
+                  loop, options.metrics_listen,
+                  {.metrics =
+                       [&metrics, &resident, counters] {
+                         if (Status read = counters->read(); !read) {
+                           log::warn("drop counters not read", {{"error", read.error().message}});
+                         }
+                         resident.set(static_cast<double>(resident_bytes()));
+                         return metrics.render();
+                       },
+                   .health = [&] { return health_of(watchdog); },
+                   .ready =
+                       [&] {
+                         return Probe{ready, ready ? "ok" : "not ready"};
+                       }}));
   }
   Gauge& ready_gauge = metrics.gauge("caracal_ready", "1 when the node serves pods");
   Gauge& endpoint_gauge = metrics.gauge("caracal_endpoints", "Workload interfaces");
+  Gauge& vanished_gauge =
+      metrics.gauge("caracal_endpoints_vanished", "Workload interfaces whose link has vanished");
+  Gauge& mtu_gauge = metrics.gauge("caracal_pod_mtu_bytes", "MTU of new pods");
   const event::Handle look = loop.every(event::Duration(500), [&] {
     ready = api.not_ready_reason().empty();
     ready_gauge.set(ready ? 1 : 0);
     cluster.measure();
     endpoint_gauge.set(static_cast<double>(cni.endpoints().size()));
+    vanished_gauge.set(static_cast<double>(cni.vanished().size()));
+    mtu_gauge.set(options.mtu);
   });
 
   // Turn.
@@ -173,7 +257,7 @@ Status dry_run(const Options& options) {
   Metrics metrics;
   event::Loop loop;
   const auto client = make_client(loop, std::move(access), options);
-  policy::Engine engine;
+  policy::Engine engine({.node = options.node_name});
   std::map<std::string, model::Node> nodes;
   ClusterWatch cluster(*client,
                        {.on_update =
@@ -183,7 +267,7 @@ Status dry_run(const Options& options) {
                               if (node != nullptr && node->value) nodes[node->key] = *node->value;
                             },
                         .on_synced = [&] { loop.stop(); }},
-                       metrics);
+                       metrics, options.node_name);
   // The endpoints of a running agent, when it can be asked; its lease journal is locked.
   const auto status = rpc::call_once(options.socket, "status", nullptr, std::chrono::seconds(10));
   dataplane::fib::RouteTable wanted_routes;

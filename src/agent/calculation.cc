@@ -32,6 +32,7 @@ fib::RouteTable pod_routes(const model::LocalEndpoint& endpoint) {
 Calculation::Calculation(event::Loop& loop, std::string node_name, Metrics& metrics)
     : loop_(loop),
       node_name_(std::move(node_name)),
+      engine_({.node = node_name_}),
       flush_seconds_(metrics.histogram("caracal_policy_calculation_seconds",
                                        "Time of one policy calculation")),
       updates_(
@@ -65,8 +66,6 @@ void Calculation::note(const model::Update& update) {
     if (synced_) recompute_node_routes();
   } else if (const auto* policy = std::get_if<model::PolicyUpdate>(&update)) {
     if (policy->invalid) {
-      log::error("policy not usable; what it selects is isolated and nothing is allowed by it",
-                 {{"policy", policy->key.to_string()}, {"error", *policy->invalid}});
       invalid_[policy->key] = *policy->invalid;
     } else {
       invalid_.erase(policy->key);

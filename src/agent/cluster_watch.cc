@@ -3,126 +3,176 @@
 #include <algorithm>
 
 #include "base/log.h"
-#include "kube/decode.h"
 
 namespace caracal::agent {
 namespace {
 
-template <typename UpdateType, typename Key, typename Value>
-Result<model::Update> present(Key key, Result<Value> value) {
-  if (!value) return fail(std::move(value).error());
-  return model::Update(UpdateType{std::move(key), std::move(*value)});
+std::string name_of(const calico::Collection& collection) {
+  std::string name(collection.plural);
+  // The plural alone is the core's, and networkpolicies are Kubernetes' own.
+  if (!collection.always) name += "." + std::string(collection.group);
+  return name;
 }
 
-Result<model::Update> decode_pod(const model::ObjectName& name, const json::value* object) {
-  if (object == nullptr) return model::Update(model::PodUpdate{name, std::nullopt});
-  return present<model::PodUpdate>(name, kube::decode_pod(*object));
-}
-
-Result<model::Update> decode_namespace(const model::ObjectName& name, const json::value* object) {
-  if (object == nullptr) return model::Update(model::NamespaceUpdate{name.name, std::nullopt});
-  return present<model::NamespaceUpdate>(name.name, kube::decode_namespace(*object));
-}
-
-Result<model::Update> decode_node(const model::ObjectName& name, const json::value* object) {
-  if (object == nullptr) return model::Update(model::NodeUpdate{name.name, std::nullopt});
-  return present<model::NodeUpdate>(name.name, kube::decode_node(*object));
-}
-
-Result<model::Update> decode_policy(const model::ObjectName& name, const json::value* object) {
-  if (object != nullptr) return model::Update(kube::decode_network_policy(*object));
-  return model::Update(
-      model::PolicyUpdate{{model::PolicyKind::kNetworkPolicy, name}, std::nullopt, std::nullopt});
+std::string title_of(const calico::Collection& collection, const model::ObjectName& name) {
+  return std::string(collection.kind) + " " + name.to_string();
 }
 
 }  // namespace
 
-ClusterWatch::ClusterWatch(kube::Client& client, Callbacks callbacks, Metrics& metrics)
-    : callbacks_(std::move(callbacks)) {
-  // An object that cannot be read is as good as absent: a pod without labels is closed.
-  add(client, "namespaces", "/api/v1/namespaces", "Namespace", decode_namespace, metrics);
-  add(client, "nodes", "/api/v1/nodes", "Node", decode_node, metrics);
-  add(client, "pods", "/api/v1/pods", "Pod", decode_pod, metrics);
-  add(client, "networkpolicies", "/apis/networking.k8s.io/v1/networkpolicies", "NetworkPolicy",
-      decode_policy, metrics);
+ClusterWatch::ClusterWatch(kube::Client& client, Callbacks callbacks, Metrics& metrics,
+                           std::string node, event::Duration discovery_period)
+    : client_(client),
+      callbacks_(std::move(callbacks)),
+      metrics_(metrics),
+      decoder_(std::move(node)),
+      served_(client, discovery_period,
+              [this](const ServedCollections::Served& served) { follow_served(served); }) {
+  for (const calico::Collection& collection : calico::collections()) {
+    if (collection.always) follow(collection);
+  }
 }
 
-void ClusterWatch::add(kube::Client& client, const std::string& name, const std::string& path,
-                       const std::string& kind, Decode decode, Metrics& metrics) {
-  const std::string label = "resource=\"" + name + "\"";
-  Counter& events =
-      metrics.counter("caracal_watch_events_total", "Objects reported by the API server", label);
-  Gauge& objects = metrics.gauge("caracal_watch_objects", "Objects known", label);
+void ClusterWatch::follow(const calico::Collection& collection) {
+  Followed& followed = followed_[&collection];
+  followed.name = name_of(collection);
+  const std::string label = "resource=\"" + followed.name + "\"";
+  followed.events =
+      &metrics_.counter("caracal_watch_events_total", "Objects reported by the API server", label);
+  followed.objects = &metrics_.gauge("caracal_watch_objects", "Objects known", label);
+  followed.lists = &metrics_.gauge("caracal_watch_lists",
+                                   "Complete lists since the start: one, and one a resync", label);
+  followed.failures =
+      &metrics_.gauge("caracal_watch_failures", "Failed exchanges with the API server", label);
   kube::ReflectorOptions options;
-  options.path = path;
+  options.path = collection.path();
   kube::Reflector::Callbacks callbacks;
-  callbacks.on_object = [this, kind, decode = std::move(decode), &events](
-                            const model::ObjectName& object_name, const json::value* object) {
-    events.add();
-    auto update = decode(object_name, object);
-    const std::string title = kind + " " + object_name.to_string();
-    if (update) {
-      unreadable_.erase(title);
-    } else {
-      log::error("object not readable, taken as absent", {{"error", update.error().message}});
-      unreadable_[title] = update.error().message;
-      update = decode(object_name, nullptr);
+  callbacks.on_object = [this, &collection](const model::ObjectName& name,
+                                            const json::value* object) {
+    Followed& from = followed_.at(&collection);
+    from.events->add();
+    if (!collection.always) {
+      if (object != nullptr) {
+        from.known.insert(name);
+      } else {
+        from.known.erase(name);
+      }
     }
-    callbacks_.on_update(*update);
+    take(collection, name, object);
   };
-  callbacks.on_synced = [this, name] {
+  callbacks.on_synced = [this, name = followed.name] {
     log::info("in sync", {{"resource", name}});
-    if (synced()) callbacks_.on_synced();
+    tell_synced();
   };
-  callbacks.on_state = [name](const kube::ReflectorState& state) {
+  callbacks.on_state = [this, name = followed.name](const kube::ReflectorState& state) {
     if (state.connected) {
       log::info("API server answers", {{"resource", name}});
     } else {
       log::warn("API server does not answer; what is enforced stays",
                 {{"resource", name}, {"error", state.error}});
+      served_.hurry();  // the collection may have gone
     }
   };
-  collections_.push_back(
-      {name, std::make_unique<kube::Reflector>(client, std::move(options), std::move(callbacks)),
-       &events, &objects,
-       &metrics.gauge("caracal_watch_lists",
-                      "Complete lists since the start: one, and one a resync", label),
-       &metrics.gauge("caracal_watch_failures", "Failed exchanges with the API server", label)});
+  followed.reflector =
+      std::make_unique<kube::Reflector>(client_, std::move(options), std::move(callbacks));
+}
+
+void ClusterWatch::unfollow(const calico::Collection& collection) {
+  const auto found = followed_.find(&collection);
+  if (found == followed_.end()) return;
+  log::info("the API server does not serve it any more: taken as empty",
+            {{"resource", found->second.name}, {"objects", found->second.known.size()}});
+  found->second.objects->set(0);
+  const std::set<model::ObjectName> known = std::move(found->second.known);
+  followed_.erase(found);
+  for (const model::ObjectName& name : known) take(collection, name, nullptr);
+}
+
+void ClusterWatch::follow_served(const ServedCollections::Served& served) {
+  for (const calico::Collection& collection : calico::collections()) {
+    if (collection.always) continue;
+    const bool is = served.contains(&collection);
+    if (is == followed_.contains(&collection)) continue;
+    if (!is) {
+      unfollow(collection);
+      continue;
+    }
+    follow(collection);
+    followed_.at(&collection).reflector->start();
+  }
+  tell_synced();
+}
+
+void ClusterWatch::take(const calico::Collection& collection, const model::ObjectName& name,
+                        const json::value* object) {
+  const calico::Decoded decoded = decoder_.apply(collection, name, object);
+  for (const model::Update& update : decoded.updates) callbacks_.on_update(update);
+  note(collection, name, decoded.findings, object);
+}
+
+void ClusterWatch::note(const calico::Collection& collection, const model::ObjectName& name,
+                        const std::vector<calico::Finding>& findings, const json::value* object) {
+  const std::string title = title_of(collection, name);
+  std::string text;
+  for (const calico::Finding& finding : findings) {
+    // Findings of a twin that has come forward are told under its own name.
+    if (finding.name != name) continue;
+    text += (text.empty() ? "" : "; ") + finding.text;
+  }
+  const auto before = unreadable_.find(title);
+  if (text.empty()) {
+    if (before != unreadable_.end()) unreadable_.erase(before);
+  } else if (before == unreadable_.end() || before->second != text) {
+    log::error("object not taken as it stands", {{"object", title}, {"error", text}});
+    unreadable_[title] = text;
+  }
+  if (callbacks_.on_findings) callbacks_.on_findings(collection, name, findings, object);
 }
 
 void ClusterWatch::start() {
-  for (const Collection& collection : collections_) collection.reflector->start();
+  for (const auto& [collection, followed] : followed_) followed.reflector->start();
+  served_.start();
+}
+
+void ClusterWatch::tell_synced() {
+  if (told_synced_ || !synced()) return;
+  told_synced_ = true;
+  callbacks_.on_synced();
 }
 
 bool ClusterWatch::synced() const {
-  return std::all_of(collections_.begin(), collections_.end(),
-                     [](const Collection& c) { return c.reflector->synced(); });
+  return served_.known() && std::all_of(followed_.begin(), followed_.end(), [](const auto& entry) {
+           return entry.second.reflector->synced();
+         });
 }
 
 bool ClusterWatch::connected() const {
-  return std::all_of(collections_.begin(), collections_.end(),
-                     [](const Collection& c) { return c.reflector->state().connected; });
+  return std::all_of(followed_.begin(), followed_.end(),
+                     [](const auto& entry) { return entry.second.reflector->state().connected; });
 }
 
 std::string ClusterWatch::error() const {
-  for (const Collection& c : collections_) {
-    if (!c.reflector->state().error.empty()) return c.name + ": " + c.reflector->state().error;
+  for (const auto& [collection, f] : followed_) {
+    if (!f.reflector->state().error.empty()) return f.name + ": " + f.reflector->state().error;
   }
-  for (const Collection& c : collections_) {
-    if (!c.reflector->synced()) return c.name + ": not listed yet";
+  for (const auto& [collection, f] : followed_) {
+    if (!f.reflector->synced()) return f.name + ": not listed yet";
   }
-  return {};
+  return served_.known() ? std::string() : "API groups: not known yet";
 }
 
 json::object ClusterWatch::status() const {
   json::object out;
-  for (const Collection& c : collections_) {
-    const kube::ReflectorCounters& counters = c.reflector->counters();
-    json::object& one = out[c.name].emplace_object();
-    one["synced"] = c.reflector->synced();
-    one["connected"] = c.reflector->state().connected;
-    if (!c.reflector->state().error.empty()) one["error"] = c.reflector->state().error;
-    one["objects"] = c.reflector->objects();
+  for (const calico::Collection& collection : calico::collections()) {
+    const auto found = followed_.find(&collection);
+    if (found == followed_.end()) continue;
+    const Followed& f = found->second;
+    const kube::ReflectorCounters& counters = f.reflector->counters();
+    json::object& one = out[f.name].emplace_object();
+    one["synced"] = f.reflector->synced();
+    one["connected"] = f.reflector->state().connected;
+    if (!f.reflector->state().error.empty()) one["error"] = f.reflector->state().error;
+    one["objects"] = f.reflector->objects();
     one["lists"] = counters.lists;
     one["watches"] = counters.watches;
     one["events"] = counters.events;
@@ -132,10 +182,10 @@ json::object ClusterWatch::status() const {
 }
 
 void ClusterWatch::measure() const {
-  for (const Collection& c : collections_) {
-    c.objects->set(static_cast<double>(c.reflector->objects()));
-    c.lists->set(static_cast<double>(c.reflector->counters().lists));
-    c.failures->set(static_cast<double>(c.reflector->counters().failures));
+  for (const auto& [collection, f] : followed_) {
+    f.objects->set(static_cast<double>(f.reflector->objects()));
+    f.lists->set(static_cast<double>(f.reflector->counters().lists));
+    f.failures->set(static_cast<double>(f.reflector->counters().failures));
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "agent/link_monitor.h"
 #include "base/log.h"
 #include "dataplane/link/pod_link.h"
 #include "jsonio/json.h"
@@ -25,7 +26,28 @@ CniService::CniService(event::Loop& loop, const Options& options, ipam::LeaseBoo
       dataplane_(dataplane),
       api_(api),
       metrics_(metrics),
-      limits_(limits) {}
+      limits_(limits),
+      links_vanished_(metrics.counter("caracal_links_vanished_total",
+                                      "Pod links that somebody else removed")) {}
+
+void CniService::watch_links(LinkMonitor& links) {
+  links_ = &links;
+  look_at_links();
+}
+
+void CniService::look_at_links() {
+  if (links_ == nullptr) return;
+  for (const auto& [interface, endpoint] : endpoints_) {
+    // An operation at work on it makes and removes links itself, and looks again at its end.
+    if (vanished_.contains(interface) || turns_.contains(interface)) continue;
+    if (links_->has_link(interface)) continue;
+    vanished_.insert(interface);
+    links_vanished_.add();
+    log::error("the link of an endpoint has vanished; its addresses stay reserved until DEL or GC",
+               {{"endpoint", endpoint.to_string()}, {"interface", interface}});
+    calculation_.remove_endpoint(interface);
+  }
+}
 
 Status CniService::recover() {
   CARACAL_ASSIGN(const std::vector<link::HostLink> links,
@@ -131,6 +153,11 @@ void CniService::next_turn(const std::string& interface) {
     queue.pop_front();
     if (queue.empty()) {
       turns_.erase(interface);
+      // What the kernel told of meanwhile was the operation's doing, or was not.
+      if (links_ != nullptr) {
+        links_->refresh();
+        look_at_links();
+      }
     } else {
       loop_.post([this, interface] { next_turn(interface); });
     }

@@ -35,6 +35,8 @@ struct PodLink;
 
 namespace caracal::agent {
 
+class LinkMonitor;
+
 struct CniLimits {
   event::Duration pod_known{5'000};    // until the API server tells of the pod
   event::Duration ask_api{300};        // then it is asked directly
@@ -54,6 +56,12 @@ class CniService {
   Status recover();
 
   void handle(const cni::Request& request, Answer answer);
+
+  // The pods' links are watched from now on: one that goes without DEL is told, and its endpoint is
+  // taken out of the tables, so that whatever gets its name next is closed.
+  void watch_links(LinkMonitor& links);
+  // To be called when links came or went.
+  void look_at_links();
 
   // Interfaces that work, and those whose link has vanished (their lease waits for DEL or GC).
   const std::map<std::string, Endpoint>& endpoints() const { return endpoints_; }
@@ -95,6 +103,8 @@ class CniService {
 
   std::map<std::string, Endpoint> endpoints_;  // by interface; the owner of the link
   std::set<std::string> vanished_;
+  LinkMonitor* links_ = nullptr;
+  Counter& links_vanished_;
   std::map<std::string, std::deque<std::function<void(std::function<void()>)>>> turns_;
 };
 

@@ -22,15 +22,33 @@ std::map<std::string, size_t> sizes(const desired::PolicyTables& tables) {
           {"ranges", tables.ranges.size()},
           {"ports", tables.ports.size()},
           {"peers", tables.peers.size()},
-          {"rows", tables.rows.size()}};
+          {"rows", tables.rows.size()},
+          {"otherwise", tables.otherwise.size()},
+          {"wide_rows", tables.wide_rows.size()},
+          {"logged", tables.logged.size()},
+          {"refused", tables.refused.size()},
+          {"own_splits", tables.own_splits.size()},
+          {"port_splits", tables.port_splits.size()},
+          {"hosts", tables.hosts.size()},
+          {"failsafes", tables.failsafes.size()}};
 }
 }  // namespace
 
 Dataplane::Dataplane(event::Loop& calculation, std::unique_ptr<PolicyTarget> policy,
-                     fib::RouteDriver routes, Callbacks callbacks, Metrics& metrics)
+                     fib::RouteDriver routes, dataplane::conntrack::ConntrackDriver connections,
+                     Callbacks callbacks, Metrics& metrics)
     : calculation_(calculation),
       callbacks_(std::move(callbacks)),
       policy_(std::move(policy)),
+      connections_(
+          loop_, std::move(connections),
+          [this]() -> const desired::PolicyTables& { return policy_.target().tables(); },
+          [this](std::vector<EndedConnection> ended) {
+            calculation_.post([this, ended = std::move(ended)] {
+              if (callbacks_.on_connections_ended) callbacks_.on_connections_ended(ended);
+            });
+          },
+          metrics),
       routes_(std::move(routes)),
       backoff_({.first = event::Duration(200), .longest = event::Duration(30'000)}),
       apply_seconds_(metrics.histogram("caracal_policy_apply_seconds",
@@ -133,6 +151,15 @@ uint64_t Dataplane::resync_routes() {
   return submit([](Work& work) { work.resync_routes = true; });
 }
 
+void Dataplane::set_end_connections(bool end) {
+  loop_.post([this, end] { connections_.set_enabled(end); });
+}
+
+void Dataplane::set_host_addresses(std::set<net::IpAddr> addresses) {
+  loop_.post(
+      [this, addresses = std::move(addresses)] { connections_.set_host_addresses(addresses); });
+}
+
 void Dataplane::check_interface(const std::string& interface,
                                 std::function<void(Result<std::vector<std::string>>)> done) {
   loop_.post([this, interface, done = std::move(done)] {
@@ -187,6 +214,8 @@ void Dataplane::do_policy(Work& work) {
   const auto begin = event::Clock::now();
   bool good = true;
   if (sync) {
+    // What a former agent let in, before policy changed while nobody watched.
+    connections_.look_anyway();
     good = policy_.sync(std::move(*work.tables));
     sync_seconds_.observe(event::Clock::now() - begin);
     const auto& done = policy_.last_sync();
@@ -200,12 +229,14 @@ void Dataplane::do_policy(Work& work) {
     }
   }
   if (!work.delta.empty()) {
+    connections_.before(policy_.target().tables(), work.delta);
     good = policy_.apply(work.delta);
     apply_seconds_.observe(event::Clock::now() - begin);
     if (good) elements_changed_.add(policy_.last_apply().elements);
   }
   applies_.add();
   if (!good) errors_.add();
+  if (good) connections_.after();
   if (const auto generation = policy_.target().generation()) generation_ = *generation;
 }
 
@@ -273,7 +304,13 @@ void Dataplane::schedule_retry() {
 }
 
 void Dataplane::retry() {
-  if (policy_.pending() && !policy_.retry()) errors_.add();
+  if (policy_.pending()) {
+    if (policy_.retry()) {
+      connections_.after();
+    } else {
+      errors_.add();
+    }
+  }
   // Routes wait for a link or a neighbour's address; the calculation loop knows when it is safe to
   // look.
   if (!route_problems_.empty() || !route_error_.empty()) {
@@ -299,6 +336,8 @@ event::Duration Dataplane::compare_after_foreign_change() {
   sync_seconds_.observe(took);
   if (!good || policy_.last_sync().messages != 0) {
     drifts_.add();
+    connections_.look_anyway();
+    if (good) connections_.after();
     const auto& found = policy_.last_sync();
     log::warn("policy in the kernel was changed by somebody else", {{"repaired", good},
                                                                     {"wrong", found.wrong},
@@ -319,6 +358,7 @@ void Dataplane::report() {
   applied.policy_error = policy_.error();
   applied.closed = policy_.closed();
   applied.route_error = route_error_;
+  applied.connection_error = connections_.error();
   for (const fib::RouteProblem& problem : route_problems_) {
     applied.route_problems.push_back(problem.key.to_string() + ": " + problem.error.message);
   }

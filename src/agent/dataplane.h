@@ -6,7 +6,8 @@
 // number, and the report of a number covers all before it. What the kernel refuses is retried with
 // backoff.
 //
-//   calculation loop --submit--> box --> [PolicyApply, RouteDriver] --Applied--> calculation loop
+//   calculation loop --submit--> box --> [PolicyApply, ConnectionWatch, RouteDriver] --Applied-->
+//   calculation loop
 #pragma once
 
 #include <cstdint>
@@ -15,10 +16,12 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "agent/connection_watch.h"
 #include "agent/metrics.h"
 #include "agent/policy_apply.h"
 #include "dataplane/fib/route_driver.h"
@@ -37,6 +40,7 @@ struct Applied {
   std::string route_error;
   std::vector<std::string> route_problems;
   std::map<std::string, size_t> elements;  // by table
+  std::string connection_error;            // of the last look at live connections
 };
 
 class Dataplane {
@@ -46,9 +50,12 @@ class Dataplane {
     // Somebody changed our routes; answer with resync_routes() when no link is being made, since a
     // link's routes come into the kernel before they are wanted.
     std::function<void()> on_route_drift;
+    // Connections that policy no longer allowed.
+    std::function<void(const std::vector<EndedConnection>&)> on_connections_ended;
   };
   Dataplane(event::Loop& calculation, std::unique_ptr<PolicyTarget> policy,
-            dataplane::fib::RouteDriver routes, Callbacks callbacks, Metrics& metrics);
+            dataplane::fib::RouteDriver routes, dataplane::conntrack::ConntrackDriver connections,
+            Callbacks callbacks, Metrics& metrics);
   ~Dataplane();  // stop()
   Dataplane(const Dataplane&) = delete;
   Dataplane& operator=(const Dataplane&) = delete;
@@ -64,6 +71,9 @@ class Dataplane {
   uint64_t apply_routes(const dataplane::fib::RouteDelta& delta);
   uint64_t resync_routes();
   uint64_t last_sequence() const { return sequence_; }
+  // Whether a change of policy ends the connections that it no longer allows. At first it does.
+  void set_end_connections(bool end);
+  void set_host_addresses(std::set<net::IpAddr> addresses);
 
   // Asks the kernel what it holds of an interface: every difference from what it should hold, a
   // sentence each. `done` runs on the calculation loop.
@@ -100,6 +110,7 @@ class Dataplane {
   std::optional<Work> box_;  // guarded by mutex_
 
   PolicyApply policy_;
+  ConnectionWatch connections_;
   dataplane::fib::RouteDriver routes_;
   std::optional<dataplane::fib::RouteTable> unsynced_routes_;  // a first sync that failed
   bool routes_synced_ = false;

@@ -1,7 +1,9 @@
 // HttpEndpoint: /metrics, /healthz and /readyz over HTTP, for Prometheus and for probes.
 //
-// Runs on a thread of its own (libmicrohttpd's, in http_endpoint.cc only); the functions it is
-// given are called there, so they must be thread-safe.
+// On the calculation loop: a probe that gets no answer says as much as one that gets 503. Only what
+// these clients need of HTTP/1.1 (RFC 9112): GET and HEAD without a body, one request after the
+// other on a connection that stays open. Connections are few and short-lived by limits of its own,
+// so a client that misbehaves costs its connection.
 #pragma once
 
 #include <functional>
@@ -9,6 +11,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "event/loop.h"
 
 namespace caracal::agent {
 
@@ -26,7 +29,8 @@ class HttpEndpoint {
   };
   // `listen` is "address:port" or "[v6]:port"; port 0 takes a free one. Errors: kInvalid names the
   // text; kUnavailable: the port is in use.
-  static Result<std::unique_ptr<HttpEndpoint>> start(const std::string& listen, Sources sources);
+  static Result<std::unique_ptr<HttpEndpoint>> start(event::Loop& loop, const std::string& listen,
+                                                     Sources sources);
   ~HttpEndpoint();
   HttpEndpoint(const HttpEndpoint&) = delete;
   HttpEndpoint& operator=(const HttpEndpoint&) = delete;
@@ -38,5 +42,12 @@ class HttpEndpoint {
   explicit HttpEndpoint(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
+
+// One request as text up to and with the empty line -> the whole answer. Pure; public for tests.
+struct HttpAnswer {
+  std::string bytes;
+  bool close = false;  // the connection ends after it
+};
+HttpAnswer answer_http(std::string_view request, const HttpEndpoint::Sources& sources);
 
 }  // namespace caracal::agent

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <array>
+
 #include "agent/metrics.h"
 
 namespace caracal::agent {
@@ -39,6 +41,10 @@ const char* word(desired::PortSpace space) {
       return "UDP";
     case desired::PortSpace::kSctp:
       return "SCTP";
+    case desired::PortSpace::kIcmp:
+      return "ICMP";
+    case desired::PortSpace::kIcmpV6:
+      return "ICMPv6";
     case desired::PortSpace::kOther:
       return "other";
   }
@@ -55,6 +61,58 @@ json::object direction_status(const desired::PolicyTables& tables, desired::Dire
     out["group"] = entry->second.group;
   out["policies"] = texts(policies, [](const model::PolicyId& id) { return id.to_string(); });
   return out;
+}
+
+const char* word(desired::HostHook hook) {
+  constexpr std::array kWords = {"untracked-ingress", "pre-dnat",       "ingress",
+                                 "forward-ingress",   "forward-egress", "egress",
+                                 "untracked-egress"};
+  return kWords.at(static_cast<size_t>(hook));
+}
+
+// Tables that most worlds leave empty.
+void add_rare_tables(const desired::PolicyTables& tables, json::object& out) {
+  json::array& otherwise = out["otherwise"].emplace_array();
+  for (const auto& [group, row] : tables.otherwise)
+    otherwise.push_back(json::object{{"group", group}, {"row", row}});
+  json::array& wide = out["wideRows"].emplace_array();
+  for (const auto& key : tables.wide_rows) {
+    wide.push_back(json::object{
+        {"row", key.row}, {"space", word(key.space)}, {"first", key.first}, {"last", key.last}});
+  }
+  const auto rows = [&out](const char* name, const std::set<desired::RowKey>& keys) {
+    json::array& array = out[name].emplace_array();
+    for (const auto& key : keys)
+      array.push_back(json::object{{"row", key.row}, {"class", key.port_class}});
+  };
+  rows("logged", tables.logged);
+  rows("refused", tables.refused);
+  json::array& own = out["ownSplits"].emplace_array();
+  for (const auto& [key, group] : tables.own_splits) {
+    own.push_back(json::object{
+        {"group", key.group}, {"address", key.address.to_string()}, {"becomes", group}});
+  }
+  json::array& ports = out["portSplits"].emplace_array();
+  for (const auto& [key, group] : tables.port_splits) {
+    ports.push_back(json::object{{"group", key.group},
+                                 {"space", word(key.space)},
+                                 {"first", key.first},
+                                 {"becomes", group}});
+  }
+  json::array& hosts = out["hosts"].emplace_array();
+  for (const auto& [key, policy] : tables.hosts) {
+    hosts.push_back(json::object{{"hook", word(key.hook)},
+                                 {"interface", key.interface},
+                                 {"disposition", word(policy.disposition)},
+                                 {"group", policy.group}});
+  }
+  json::array& failsafes = out["failsafes"].emplace_array();
+  for (const auto& key : tables.failsafes) {
+    failsafes.push_back(json::object{{"direction", word(key.direction)},
+                                     {"space", word(key.space)},
+                                     {"port", key.port},
+                                     {"net", key.net.to_string()}});
+  }
 }
 
 }  // namespace
@@ -95,6 +153,7 @@ json::object tables_to_json(const desired::PolicyTables& tables) {
   for (const auto& key : tables.rows) {
     rows.push_back(json::object{{"row", key.row}, {"class", key.port_class}});
   }
+  add_rare_tables(tables, out);
   return out;
 }
 
@@ -122,6 +181,7 @@ json::array LocalApi::endpoints() const {
     one["ifname"] = endpoint.attachment.ifname;
     one["netns"] = endpoint.netns;
     one["network"] = endpoint.network;
+    one["mtu"] = endpoint.mtu;
     one["addresses"] =
         texts(endpoint.addresses, [](const net::IpAddr& a) { return a.to_string(); });
     std::vector<std::string> errors;
@@ -155,6 +215,7 @@ json::object LocalApi::status() const {
   out["uptimeSeconds"] =
       std::chrono::duration_cast<std::chrono::seconds>(event::Clock::now() - start_).count();
   out["residentBytes"] = resident_bytes();
+  out["mtu"] = parts_.options.mtu;
   out["ready"] = reason.empty();
   if (!reason.empty()) out["reason"] = reason;
 
@@ -185,6 +246,8 @@ json::object LocalApi::status() const {
   if (!applied.policy_error.empty()) dataplane["error"] = applied.policy_error;
   json::object& elements = dataplane["elements"].emplace_object();
   for (const auto& [table, size] : applied.elements) elements[table] = size;
+  if (!applied.connection_error.empty()) dataplane["connectionError"] = applied.connection_error;
+  out["flowLog"] = parts_.flows.status();
 
   json::object& routes = out["routes"].emplace_object();
   routes["nodes"] = parts_.calculation.node_routes().routes.size();
@@ -210,6 +273,7 @@ json::object LocalApi::status() const {
 
 void LocalApi::handle(const rpc::Request& request, const rpc::Server::Respond& respond) {
   if (request.method == "cni") return handle_cni(request.params, respond);
+  if (request.method == "flows") return parts_.flows.handle(request.params, respond);
   if (request.method == "status") return respond(rpc::success(status()));
   if (request.method == "health") {
     const std::string reason = not_ready_reason();
@@ -221,9 +285,10 @@ void LocalApi::handle(const rpc::Request& request, const rpc::Server::Respond& r
     }
     return respond(rpc::success(tables_to_json(parts_.calculation.engine().tables())));
   }
-  respond(rpc::failure(
-      static_cast<int>(cni::Code::kUnsupportedField),
-      fmt::format("method \"{}\": must be one of cni, status, health, tables", request.method)));
+  respond(
+      rpc::failure(static_cast<int>(cni::Code::kUnsupportedField),
+                   fmt::format("method \"{}\": must be one of cni, status, health, tables, flows",
+                               request.method)));
 }
 
 void LocalApi::handle_cni(const json::value& params, const rpc::Server::Respond& respond) {

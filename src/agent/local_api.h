@@ -14,6 +14,7 @@
 #include "agent/calculation.h"
 #include "agent/cluster_watch.h"
 #include "agent/cni_service.h"
+#include "agent/flow_service.h"
 #include "agent/options.h"
 #include "event/watchdog.h"
 #include "ipam/lease_book.h"
@@ -35,6 +36,7 @@ class LocalApi {
     const event::Watchdog& watchdog;
     std::string server;  // of the API
     CniService& cni;
+    FlowService& flows;
   };
   explicit LocalApi(Parts parts) : parts_(std::move(parts)) {}
 

@@ -16,8 +16,6 @@
 #include "dataplane/nft/nft_driver.h"
 #include "ipam/lease_book.h"
 #include "jsonio/json.h"
-#include "netlink/rtnetlink.h"
-#include "netlink/socket.h"
 
 namespace caracal::agent {
 namespace {
@@ -55,9 +53,7 @@ Status prepare_node(const std::string& state_dir) {
   return dataplane::link::enable_forwarding();
 }
 
-Result<uint32_t> detect_mtu(const std::string& interface_prefix) {
-  CARACAL_ASSIGN(netlink::Socket socket, netlink::Socket::open(NETLINK_ROUTE));
-  CARACAL_ASSIGN(const std::vector<netlink::Link> links, netlink::list_links(socket));
+uint32_t pod_mtu(const std::vector<netlink::Link>& links, const std::string& interface_prefix) {
   uint32_t smallest = 0;
   for (const netlink::Link& link : links) {
     if (!link.up() || (link.flags & IFF_LOOPBACK) != 0 || link.name.starts_with(interface_prefix))

@@ -6,9 +6,11 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "agent/options.h"
 #include "base/result.h"
+#include "netlink/rtnetlink.h"
 
 namespace caracal::agent {
 
@@ -17,7 +19,7 @@ Status prepare_node(const std::string& state_dir);
 
 // The MTU for pods: the smallest of the host's links that are up, those of pods and lo left out;
 // 1500 without any.
-Result<uint32_t> detect_mtu(const std::string& interface_prefix);
+uint32_t pod_mtu(const std::vector<netlink::Link>& links, const std::string& interface_prefix);
 
 // Takes away everything Caracal made on this node: policy table, routes, pod links, state files;
 // restores the recorded settings. Pods that still run lose their network. Refuses while an agent

@@ -3,6 +3,20 @@
 #include "base/log.h"
 
 namespace caracal::agent {
+namespace {
+
+template <typename Key, typename Value, typename Visit>
+void for_each_key(const desired::MapDelta<Key, Value>& delta, const Visit& visit) {
+  for (const auto& [key, value] : delta.set) visit(key);
+  for (const Key& key : delta.erase) visit(key);
+}
+template <typename Key, typename Visit>
+void for_each_key(const desired::SetDelta<Key>& delta, const Visit& visit) {
+  for (const Key& key : delta.add) visit(key);
+  for (const Key& key : delta.erase) visit(key);
+}
+
+}  // namespace
 
 std::set<std::string> affected_interfaces(const desired::PolicyTables& tables,
                                           const desired::PolicyDelta& delta) {
@@ -12,17 +26,32 @@ std::set<std::string> affected_interfaces(const desired::PolicyTables& tables,
   for (const auto& key : delta.sources.add) out.insert(key.interface);
   for (const auto& key : delta.sources.erase) out.insert(key.interface);
   // Who is in which identity, and which port in which class, concerns everybody who is policed.
-  const bool global = !delta.addresses.empty() || !delta.ranges.empty() || !delta.ports.empty();
+  const bool global = !delta.addresses.empty() || !delta.ranges.empty() || !delta.ports.empty() ||
+                      !delta.settings.empty();
   std::set<desired::RowId> rows;
-  for (const auto& key : delta.rows.add) rows.insert(key.row);
-  for (const auto& key : delta.rows.erase) rows.insert(key.row);
+  for_each_key(delta.rows, [&](const desired::RowKey& key) { rows.insert(key.row); });
+  for_each_key(delta.wide_rows, [&](const desired::WideRowKey& key) { rows.insert(key.row); });
+  for_each_key(delta.logged, [&](const desired::RowKey& key) { rows.insert(key.row); });
+  for_each_key(delta.refused, [&](const desired::RowKey& key) { rows.insert(key.row); });
   std::set<desired::GroupId> groups;
-  for (const auto& [key, row] : delta.peers.set) groups.insert(key.group);
-  for (const auto& key : delta.peers.erase) groups.insert(key.group);
+  for_each_key(delta.peers, [&](const desired::PeerKey& key) { groups.insert(key.group); });
+  for_each_key(delta.otherwise, [&](desired::GroupId group) { groups.insert(group); });
+  for_each_key(delta.own_splits, [&](const desired::OwnSplitKey& k) { groups.insert(k.group); });
+  for_each_key(delta.port_splits, [&](const desired::PortSplitKey& k) { groups.insert(k.group); });
   if (!rows.empty()) {
     for (const auto& [key, row] : tables.peers) {
       if (rows.contains(row)) groups.insert(key.group);
     }
+    for (const auto& [group, row] : tables.otherwise) {
+      if (rows.contains(row)) groups.insert(group);
+    }
+  }
+  // A group is also reached through the splits of another: by port first, since those come last.
+  for (const auto& [key, group] : tables.port_splits) {
+    if (groups.contains(group)) groups.insert(key.group);
+  }
+  for (const auto& [key, group] : tables.own_splits) {
+    if (groups.contains(group)) groups.insert(key.group);
   }
   for (const auto& [key, policy] : tables.interfaces) {
     if (policy.disposition == desired::Disposition::kPoliced &&

@@ -11,6 +11,7 @@ using desired::Disposition;
 using desired::InterfaceKey;
 using desired::PolicyDelta;
 using desired::PolicyTables;
+using ::testing::ElementsAre;
 
 // A kernel that holds tables, and refuses while told to.
 class FakeTarget final : public PolicyTarget {
@@ -73,7 +74,6 @@ class PolicyApplyTest : public ::testing::Test {
 };
 
 TEST(AffectedInterfaces, AreThoseTheChangeDecidesAbout) {
-  using ::testing::ElementsAre;
   PolicyDelta row;
   row.rows.erase = {{10, 1}};
   EXPECT_THAT(affected_interfaces(world(), row), ElementsAre("a"));
@@ -87,6 +87,30 @@ TEST(AffectedInterfaces, AreThoseTheChangeDecidesAbout) {
   PolicyDelta interface;
   interface.interfaces.set = {{in("new"), {Disposition::kOpen, 0}}};
   EXPECT_THAT(affected_interfaces(world(), interface), ElementsAre("new"));
+}
+
+TEST(AffectedInterfaces, ThroughRareTables) {
+  PolicyTables tables = world();
+  tables.otherwise = {{2, 30}};
+  // Group 1 leads to group 3 for one own address, and that to group 4 by source port.
+  tables.own_splits = {{{1, net::IpAddr::v4(9)}, 3}};
+  tables.port_splits = {{{3, desired::PortSpace::kTcp, 0}, 4}};
+  tables.peers[{4, 5}] = 40;
+  PolicyDelta behind_splits;
+  behind_splits.rows.add = {{40, 1}};
+  EXPECT_THAT(affected_interfaces(tables, behind_splits), ElementsAre("a"));
+  PolicyDelta otherwise;
+  otherwise.wide_rows.erase = {{30, desired::PortSpace::kTcp, 1, 2}};
+  EXPECT_THAT(affected_interfaces(tables, otherwise), ElementsAre("b"));
+  PolicyDelta logged;
+  logged.logged.add = {{10, 1}};
+  EXPECT_THAT(affected_interfaces(tables, logged), ElementsAre("a"));
+  PolicyDelta settings;
+  settings.settings.set = {{desired::Setting::kToHost, 0}};
+  EXPECT_THAT(affected_interfaces(tables, settings), ElementsAre("a", "b"));
+  PolicyDelta hosts;
+  hosts.hosts.set = {{{desired::HostHook::kIngress, "eth0"}, {Disposition::kOpen, 0}}};
+  EXPECT_TRUE(affected_interfaces(tables, hosts).empty()) << "no pod's business";
 }
 
 TEST_F(PolicyApplyTest, ARefusedChangeClosesWhatItIsAboutAndNothingElse) {

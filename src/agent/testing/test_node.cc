@@ -146,11 +146,18 @@ TestNode::~TestNode() {
   if (::getenv("CARACAL_KEEP_TEST_FILES") == nullptr) fs::remove_all(folder_);
 }
 
-Status TestNode::start_api() {
+Status TestNode::start_api(std::vector<std::string> flags) {
+  if (!flags.empty()) api_flags_ = std::move(flags);
+  std::vector<std::string> argv = {program("caracal-apiserver"),
+                                   "--listen",
+                                   "127.0.0.1:6443",
+                                   "--data-dir",
+                                   folder_ + "/api",
+                                   "--write-kubeconfig",
+                                   folder_ + "/kubeconfig"};
+  argv.insert(argv.end(), api_flags_.begin(), api_flags_.end());
   CARACAL_ASSIGN(
-      api_, Child::start({program("caracal-apiserver"), "--listen", "127.0.0.1:6443", "--data-dir",
-                          folder_ + "/api", "--write-kubeconfig", folder_ + "/kubeconfig"},
-                         NetworkNamespace::path_of(name_), folder_ + "/api.log"));
+      api_, Child::start(std::move(argv), NetworkNamespace::path_of(name_), folder_ + "/api.log"));
   return eventually(
       [&] {
         return with_api([](auto& api) { return api.get("/api/v1/namespaces/default"); })
@@ -173,6 +180,13 @@ Status TestNode::create(const std::string& path, const json::value& object) {
   return made ? Status() : fail(made.error());
 }
 
+Status TestNode::remove(const std::string& path) {
+  const auto gone = with_api([&](auto& api) {
+    return api.remove(path, {{"gracePeriodSeconds", "0"}});
+  });
+  return gone ? Status() : fail(gone.error());
+}
+
 Status TestNode::add_namespace(const std::string& ns) {
   return create("/api/v1/namespaces",
                 {{"apiVersion", "v1"}, {"kind", "Namespace"}, {"metadata", {{"name", ns}}}});
@@ -189,12 +203,22 @@ Status TestNode::add_pod(const std::string& ns, const std::string& name,
 }
 
 Status TestNode::start_agent(bool ready) {
-  CARACAL_ASSIGN(
-      agent_, Child::start(
-                  {program("caracal-agent"), "--node-name", "n1", "--kubeconfig",
-                   folder_ + "/kubeconfig", "--socket", socket(), "--state-dir", folder_ + "/state",
-                   "--metrics-listen", "127.0.0.1:9091", "--log-level", "debug"},
-                  NetworkNamespace::path_of(name_), folder_ + "/agent.log"));
+  std::vector<std::string> argv = {program("caracal-agent"),
+                                   "--node-name",
+                                   "n1",
+                                   "--kubeconfig",
+                                   folder_ + "/kubeconfig",
+                                   "--socket",
+                                   socket(),
+                                   "--state-dir",
+                                   folder_ + "/state",
+                                   "--metrics-listen",
+                                   "127.0.0.1:9091",
+                                   "--log-level",
+                                   "debug"};
+  argv.insert(argv.end(), agent_flags_.begin(), agent_flags_.end());
+  CARACAL_ASSIGN(agent_, Child::start(std::move(argv), NetworkNamespace::path_of(name_),
+                                      folder_ + "/agent.log"));
   return wait_ready(ready);
 }
 
@@ -267,8 +291,10 @@ CniAnswer TestNode::cni(const std::string& command, const std::string& container
   return plugin(program("caracal-cni"), command, container, netns, pod, more);
 }
 
-json::value TestNode::status() const {
-  auto reply = rpc::call_once(socket(), "status", nullptr, std::chrono::seconds(20));
+json::value TestNode::status() const { return ask("status", nullptr); }
+
+json::value TestNode::ask(const std::string& method, json::value params) const {
+  auto reply = rpc::call_once(socket(), method, std::move(params), std::chrono::seconds(20));
   return reply && !reply->error ? std::move(reply->result) : json::value(nullptr);
 }
 

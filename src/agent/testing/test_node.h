@@ -48,16 +48,21 @@ class TestNode {
   static std::unique_ptr<TestNode> make(std::string& why, std::vector<std::string> pod_cidrs);
   ~TestNode();
 
-  Status start_api();
+  // `flags` of the API server besides those it needs; they stay for later starts.
+  Status start_api(std::vector<std::string> flags = {});
   void stop_api() { api_.reset(); }
   // Waits until the agent answers; with `ready`, until it is ready.
   Status start_agent(bool ready = true);
   int stop_agent(int signal);  // its exit code, as Child::stop()
+  // Flags of the agent besides those it needs, from its next start on.
+  void set_agent_flags(std::vector<std::string> flags) { agent_flags_ = std::move(flags); }
+  pid_t agent_pid() const { return agent_ ? agent_->pid() : -1; }
   Status wait_ready(bool ready = true);
   Status wait_connected(bool connected);  // until the agent's watches run, or have ended
 
   // API objects.
   Status create(const std::string& path, const json::value& object);
+  Status remove(const std::string& path);
   Status add_namespace(const std::string& ns);
   Status add_pod(const std::string& ns, const std::string& name, const json::object& labels = {});
 
@@ -74,6 +79,8 @@ class TestNode {
                    const json::object& config) const;
 
   json::value status() const;  // of the agent
+  // What the agent's local socket answers; null when it does not.
+  json::value ask(const std::string& method, json::value params) const;
   std::string in_node(
       const std::vector<std::string>& argv) const;  // output of a command in the node
   std::string in_pod(const std::string& netns, const std::vector<std::string>& argv) const;
@@ -94,6 +101,8 @@ class TestNode {
   std::optional<Child> api_;
   std::optional<Child> agent_;
   std::vector<std::string> sandboxes_;
+  std::vector<std::string> api_flags_;
+  std::vector<std::string> agent_flags_;
   int next_ = 0;
 };
 
