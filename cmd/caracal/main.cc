@@ -6,6 +6,7 @@
 
 #include "cli/command.h"
 #include "cli/completion.h"
+#include "cli/flows.h"
 #include "cli/node_status.h"
 #include "cli/policy_explain.h"
 #include "cli/version.h"
@@ -23,8 +24,9 @@ int main(int argc, char** argv) {
   CLI::App app("Caracal: network and network policy for Kubernetes.");
   caracal::cli::Action chosen;
   caracal::cli::prepare_root(app, argv[0]);
-  caracal::cli::add_policy_commands(app, chosen);
+  caracal::cli::add_policy_commands(app, chosen, CARACAL_VERSION);
   caracal::cli::add_node_commands(app, chosen);
+  caracal::cli::add_flows_command(app, chosen);
   caracal::lab::add_lab_commands(app, chosen);
   caracal::cli::add_completion_command(app, chosen);
   caracal::cli::add_version_command(app, chosen, CARACAL_VERSION);

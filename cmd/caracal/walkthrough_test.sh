@@ -32,6 +32,7 @@ caracal lab up --name $name >/dev/null 2>&1 && wrong "the same lab came up twice
 caracal lab status --name $name || wrong "status"
 
 caracal lab demo --name $name || wrong "the walk-through"
+caracal lab demo --name $name --script /run/caracal/$name/examples/tiers.yaml || wrong "the walk-through of tiers"
 
 # Packets and policies agree, and what a policy forbids is explained.
 cd /run/caracal/$name/examples || exit 1

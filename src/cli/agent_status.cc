@@ -13,7 +13,6 @@
 namespace caracal::cli {
 namespace {
 
-constexpr const char* kNodeSocket = "/run/caracal/agent.sock";
 constexpr std::chrono::milliseconds kTime{2'000};
 
 std::vector<std::string> sockets_of(const AgentOptions& options, const ClusterOptions& cluster,
@@ -47,8 +46,15 @@ void AgentOptions::add_to(CLI::App& command) {
       ->type_name("PATH");
 }
 
-Result<json::value> ask_status(const AgentOptions& options, const ClusterOptions& cluster,
-                               const std::string& node) {
+namespace {
+
+struct Answer {
+  std::string socket;
+  json::value status;
+};
+
+Result<Answer> ask(const AgentOptions& options, const ClusterOptions& cluster,
+                   const std::string& node) {
   std::string tried;
   for (const std::string& path : sockets_of(options, cluster, node)) {
     tried += (tried.empty() ? "" : ", ") + path;
@@ -58,10 +64,24 @@ Result<json::value> ask_status(const AgentOptions& options, const ClusterOptions
     if (reply->error) return fail(Errc::kUnavailable, reply->error->msg);
     const std::string_view told = jsonio::get_string(reply->result, {"node"});
     if (!told.empty() && told != node) continue;  // the agent of another node
-    return reply->result;
+    return Answer{path, reply->result};
   }
   return fail(Errc::kUnavailable,
               fmt::format("the agent of {} cannot be reached from here (tried {})", node, tried));
+}
+
+}  // namespace
+
+Result<json::value> ask_status(const AgentOptions& options, const ClusterOptions& cluster,
+                               const std::string& node) {
+  CARACAL_ASSIGN(Answer answer, ask(options, cluster, node));
+  return std::move(answer.status);
+}
+
+Result<std::string> find_socket(const AgentOptions& options, const ClusterOptions& cluster,
+                                const std::string& node) {
+  CARACAL_ASSIGN(Answer answer, ask(options, cluster, node));
+  return std::move(answer.socket);
 }
 
 std::optional<EndpointTrouble> find_trouble(const json::value& status, const std::string& node,

@@ -25,6 +25,11 @@ struct AgentOptions {
 Result<json::value> ask_status(const AgentOptions& options, const ClusterOptions& cluster,
                                const std::string& node);
 
+// The socket on which that agent answers. Errors as ask_status().
+Result<std::string> find_socket(const AgentOptions& options, const ClusterOptions& cluster,
+                                const std::string& node);
+inline constexpr const char* kNodeSocket = "/run/caracal/agent.sock";  // of the node we are on
+
 // Why a pod is not as its policies say, by the agent of its node.
 struct EndpointTrouble {
   model::ObjectName pod;

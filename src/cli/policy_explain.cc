@@ -9,6 +9,8 @@
 #include "cli/agent_status.h"
 #include "cli/cluster_options.h"
 #include "cli/output.h"
+#include "cli/policy_review.h"
+#include "cli/policy_stage.h"
 #include "cli/world_loader.h"
 #include "policy/oracle/oracle.h"
 
@@ -16,7 +18,7 @@ namespace caracal::cli {
 namespace {
 
 struct Options {
-  ClusterOptions cluster;
+  PolicySource from;
   AgentOptions agents;
   std::string source;
   std::string destination;
@@ -31,7 +33,7 @@ std::vector<EndpointTrouble> find_troubles(const Options& options, const model::
   std::vector<EndpointTrouble> out;
   for (const FlowEnd* end : {&from, &to}) {
     if (!end->pod) continue;
-    if (auto trouble = endpoint_trouble(options.agents, options.cluster, world, *end->pod))
+    if (auto trouble = endpoint_trouble(options.agents, options.from.cluster, world, *end->pod))
       out.push_back(std::move(*trouble));
   }
   return out;
@@ -44,15 +46,40 @@ json::value trouble_json(const EndpointTrouble& trouble) {
           {"message", trouble.message}};
 }
 
+// What explain needs of a cluster, or of manifests.
+struct ExplainWorld {
+  model::World world;
+  std::vector<std::string> warnings;
+  std::string default_namespace;
+};
+
+Result<ExplainWorld> read_world(const PolicySource& from) {
+  ExplainWorld out;
+  if (from.offline()) {
+    CARACAL_ASSIGN(manifests::Manifests read, from.load());
+    out.world = std::move(read.world);
+    for (const manifests::Problem& problem : read.problems)
+      out.warnings.push_back(problem.to_string());
+    out.default_namespace = from.cluster.ns.empty() ? "default" : from.cluster.ns;
+    return out;
+  }
+  CARACAL_ASSIGN(kube::BlockingClient client, from.cluster.connect());
+  CARACAL_ASSIGN(LoadedWorld loaded, load_world(client));
+  out.world = std::move(loaded.world);
+  out.warnings = std::move(loaded.warnings);
+  out.default_namespace = from.cluster.default_namespace(client);
+  return out;
+}
+
 Result<int> explain(const Options& options) {
   CARACAL_ASSIGN(const PortArgument port, parse_port_argument(options.port));
-  CARACAL_ASSIGN(kube::BlockingClient client, options.cluster.connect());
-  CARACAL_ASSIGN(const LoadedWorld loaded, load_world(client));
-  const std::string ns = options.cluster.default_namespace(client);
+  CARACAL_ASSIGN(const ExplainWorld loaded, read_world(options.from));
+  const std::string& ns = loaded.default_namespace;
   CARACAL_ASSIGN(const FlowEnd from, resolve_end(loaded.world, options.source, ns));
   CARACAL_ASSIGN(const FlowEnd to, resolve_end(loaded.world, options.destination, ns));
   CARACAL_ASSIGN(const auto flows, make_flows(from, to, port));
-  const std::vector<EndpointTrouble> troubles = find_troubles(options, loaded.world, from, to);
+  std::vector<EndpointTrouble> troubles;
+  if (!options.from.offline()) troubles = find_troubles(options, loaded.world, from, to);
 
   std::vector<policy::oracle::Explanation> explanations;
   for (const policy::oracle::Flow& flow : flows) {
@@ -157,7 +184,7 @@ Result<std::vector<policy::oracle::Flow>> make_flows(const FlowEnd& from, const 
   return out;
 }
 
-void add_policy_commands(CLI::App& app, Action& chosen) {
+void add_policy_commands(CLI::App& app, Action& chosen, const std::string& version) {
   CLI::App* group = add_group(app, "policy", "ask what the policies say");
   auto options = std::make_shared<Options>();
   CLI::App* command =
@@ -165,7 +192,8 @@ void add_policy_commands(CLI::App& app, Action& chosen) {
                   "say whether a connection is allowed, and which policy and rule decide",
                   "  caracal policy explain dev/pod1 prod/pod1 80\n"
                   "  caracal policy explain 198.51.100.10 pod1 TCP/443 -n dev -o json\n"
-                  "  caracal policy explain dev/pod1 10.96.0.10 UDP/53",
+                  "  caracal policy explain dev/pod1 10.96.0.10 UDP/53\n"
+                  "  caracal policy explain dev/web prod/db 5432 --dir deploy/",
                   [options] { return explain(*options); });
   command->add_option("source", options->source, "NAMESPACE/POD, POD or an address")
       ->required()
@@ -183,8 +211,10 @@ void add_policy_commands(CLI::App& app, Action& chosen) {
   command->add_option("-o,--output", options->format, "table, json or yaml")
       ->check(CLI::IsMember({"table", "json", "yaml"}))
       ->capture_default_str();
-  options->cluster.add_to(*command);
+  options->from.add_to(*command);
   options->agents.add_to(*command);
+  add_policy_review_commands(*group, chosen, version);
+  add_policy_stage_commands(*group, chosen);
 }
 
 }  // namespace caracal::cli

@@ -34,7 +34,8 @@ Result<FlowEnd> resolve_end(const model::World& world, std::string_view text,
 Result<std::vector<policy::oracle::Flow>> make_flows(const FlowEnd& from, const FlowEnd& to,
                                                      const PortArgument& port);
 
-// Adds the command group `policy`.
-void add_policy_commands(CLI::App& app, Action& chosen);
+// Adds the command group `policy`, with the commands of policy_review.h and policy_stage.h.
+// `version` is this program's.
+void add_policy_commands(CLI::App& app, Action& chosen, const std::string& version);
 
 }  // namespace caracal::cli

@@ -1,0 +1,141 @@
+// Reachability equals the oracle: on random worlds, one side at a time and for whole flows.
+#include <gtest/gtest.h>
+
+#include "analysis/all_pairs.h"
+#include "analysis/port_text.h"
+#include "analysis/reachability.h"
+#include "policy/oracle/oracle.h"
+#include "policy/testing/question.h"
+#include "policy/testing/random_world.h"
+
+namespace caracal::analysis {
+namespace {
+
+using model::Direction;
+using policy::oracle::Verdict;
+
+struct Question {
+  net::Protocol protocol;
+  uint16_t port;
+};
+
+std::vector<Question> questions() {
+  std::vector<Question> out;
+  for (const uint16_t port : policy_testing::interesting_ports()) {
+    out.push_back({net::kTcp, port});
+    out.push_back({net::kUdp, port});
+  }
+  out.push_back({net::kSctp, 80});
+  out.push_back({net::Protocol{47}, 0});
+  return out;
+}
+
+std::optional<uint16_t> port_of(const Question& question) {
+  if (!question.protocol.has_ports()) return std::nullopt;
+  return question.port;
+}
+
+// Every pod and direction against every interesting address.
+void compare_sides(const policy_testing::RandomWorld& random, uint32_t seed) {
+  const model::World& world = random.world();
+  const Reachability reachability(world, 2);
+  const auto asked = questions();
+  for (PodNumber pod = 0; pod < reachability.pod_count(); ++pod) {
+    const model::ObjectName& name = reachability.pod(pod).name;
+    for (const net::IpAddr& address : policy_testing::interesting_addresses(random.world())) {
+      if (!reachability.networked(pod, address.family())) continue;
+      for (const Direction direction : {Direction::kIngress, Direction::kEgress}) {
+        const policy::PortSet& allowed = reachability.allowed(direction, pod, address.family(),
+                                                              reachability.peer_place(address));
+        for (const Question& question : asked) {
+          const auto truth = policy::oracle::explain_direction(
+              world, direction, name, address, question.protocol, port_of(question));
+          ASSERT_EQ(contains(allowed, port_number(question.protocol, question.port)),
+                    truth.verdict == Verdict::kAllowed)
+              << "seed " << seed << ": " << name.to_string()
+              << (direction == Direction::kIngress ? " <- " : " -> ") << address.to_string() << " "
+              << question.protocol.to_string() << "/" << question.port << ", allowed "
+              << port_text(allowed);
+        }
+      }
+    }
+  }
+}
+
+policy_testing::RandomWorldOptions options(uint32_t seed) {
+  policy_testing::RandomWorldOptions out;
+  out.tiers = seed % 2 == 0;
+  out.calico = seed % 4 == 0;
+  out.shared_addresses = seed % 3 == 0 && !out.calico;
+  out.local_endpoints = false;
+  return out;
+}
+
+TEST(ReachabilityOracle, SidesAreEqual) {
+  for (uint32_t seed = 1; seed <= 8; ++seed) {
+    policy_testing::RandomWorld random(seed, options(seed));
+    for (int round = 0; round < 2; ++round) {
+      for (int i = 0; i < 40; ++i) random.next();
+      compare_sides(random, seed);
+      if (::testing::Test::HasFatalFailure()) return;
+    }
+  }
+}
+
+TEST(ReachabilityOracle, FlowsAreEqual) {
+  for (uint32_t seed = 101; seed <= 108; ++seed) {
+    policy_testing::RandomWorld random(seed, options(seed));
+    for (int i = 0; i < 80; ++i) random.next();
+    const model::World& world = random.world();
+    const Reachability reachability(world);
+    const auto addresses = policy_testing::interesting_addresses(random.world());
+    const auto ports = policy_testing::interesting_ports();
+    for (const net::IpAddr& from : addresses) {
+      for (const net::IpAddr& to : addresses) {
+        if (from.family() != to.family()) continue;
+        for (size_t i = 0; i < ports.size(); i += 3) {
+          const policy::oracle::Flow flow{from, to, net::kTcp, ports[i], {}, {}};
+          ASSERT_EQ(reachability.evaluate(flow), policy::oracle::evaluate(world, flow))
+              << "seed " << seed << ": " << from.to_string() << " -> " << to.to_string() << " "
+              << ports[i];
+        }
+      }
+    }
+  }
+}
+
+// The count over everything at once is the sum over the pairs.
+TEST(AllPairs, CountsWhatConnectionsSay) {
+  for (uint32_t seed = 201; seed <= 230; ++seed) {
+    policy_testing::RandomWorldOptions choice = options(seed);
+    choice.pods_per_namespace = 8;
+    policy_testing::RandomWorld random(seed, choice);
+    for (int i = 0; i < 120; ++i) random.next();
+    const Reachability reachability(random.world());
+    for (const net::Family family : net::kFamilies) {
+      AllPairs any;
+      AllPairs web;
+      const uint32_t port = port_number(net::kTcp, 80);
+      for (PodNumber from = 0; from < reachability.pod_count(); ++from) {
+        if (!reachability.networked(from, family)) continue;
+        ++any.pods;
+        for (PodNumber to = 0; to < reachability.pod_count(); ++to) {
+          if (to == from || !reachability.networked(to, family)) continue;
+          ++any.pairs;
+          const policy::PortSet open = reachability.connections(from, to, family);
+          any.connected += open.empty() ? 0 : 1;
+          web.connected += contains(open, port) ? 1 : 0;
+        }
+      }
+      web.pods = any.pods;
+      web.pairs = any.pairs;
+      for (const unsigned threads : {1U, 2U, 3U}) {
+        EXPECT_EQ(count_pairs(reachability, family, std::nullopt, threads), any) << seed;
+        EXPECT_EQ(count_pairs(reachability, family, port, threads), web) << seed;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace caracal::analysis
