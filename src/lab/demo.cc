@@ -22,6 +22,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kChangeLimit{10'000};
+constexpr std::chrono::milliseconds kNoTime{0};
+constexpr std::chrono::milliseconds kCutLimit{6000};  // a connection that a step must end
 constexpr std::chrono::milliseconds kSettleLimit{3'000};
 
 // Each reason once.
@@ -189,6 +191,21 @@ void DemoRun::compare_kernel(const WalkStep& step, StepReport& report) {
   }
 }
 
+CheckReport check_held(const WalkPair& pair, HeldConnection& held) {
+  const bool ends = pair.expected == Outcome::kSilent;
+  const HeldConnection::Outcome outcome = held.finish(ends ? kCutLimit : kNoTime);
+  CheckReport check;
+  check.what = fmt::format(
+      "a connection {} -> {} {}: {} of {} requests answered, {} retransmissions, longest wait "
+      "{:.1f} ms",
+      pair.from.to_string(), pair.to.to_string(), ends ? "was ended" : "went on", outcome.answers,
+      outcome.requests, outcome.retransmissions,
+      static_cast<double>(outcome.longest.count()) / 1000);
+  check.holds = ends ? outcome.answers > 0 && outcome.cut : outcome.undisturbed();
+  if (!outcome.error.empty()) check.detail.push_back(outcome.error);
+  return check;
+}
+
 Result<StepReport> DemoRun::run_step(const WalkStep& step) {
   StepReport report;
   report.name = step.name;
@@ -250,16 +267,7 @@ Result<StepReport> DemoRun::run_step(const WalkStep& step) {
   CARACAL_ASSIGN(const LabView view, look());
   run_expectations(step, view, report);
   if (held) {
-    const HeldConnection::Outcome outcome = held->finish();
-    CheckReport check;
-    check.what = fmt::format(
-        "a connection {} -> {} went on: {} of {} requests answered, {} retransmissions, longest "
-        "wait {:.1f} ms",
-        step.hold->from.to_string(), step.hold->to.to_string(), outcome.answers, outcome.requests,
-        outcome.retransmissions, static_cast<double>(outcome.longest.count()) / 1000);
-    check.holds = outcome.undisturbed();
-    if (!outcome.error.empty()) check.detail.push_back(outcome.error);
-    report.checks.push_back(std::move(check));
+    report.checks.push_back(check_held(*step.hold, *held));
   }
   compare_kernel(step, report);
   if (narration_.step_ends) narration_.step_ends(report);

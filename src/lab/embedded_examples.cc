@@ -12,9 +12,10 @@ const EmbeddedExample* find_example(std::string_view path) {
 }
 
 Status write_examples(const std::string& folder) {
-  CARACAL_TRY(make_directories(folder + "/topologies"));
   for (const EmbeddedExample& example : embedded_examples()) {
-    CARACAL_TRY(write_file_atomic(folder + "/" + std::string(example.path), example.text));
+    const std::string path = folder + "/" + std::string(example.path);
+    CARACAL_TRY(make_directories(path.substr(0, path.rfind('/'))));
+    CARACAL_TRY(write_file_atomic(path, example.text));
   }
   return {};
 }

@@ -18,7 +18,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kPause{3};
-constexpr std::chrono::seconds kAnswerTime{5};
+constexpr std::chrono::milliseconds kAnswerTime{2000};
 
 bool wait_for(int fd, short events, std::chrono::milliseconds time) {
   pollfd p{fd, events, 0};
@@ -30,6 +30,7 @@ bool wait_for(int fd, short events, std::chrono::milliseconds time) {
 struct HeldConnection::Impl {
   UniqueFd fd;
   std::atomic<bool> stop{false};
+  std::atomic<bool> ended{false};
   Outcome outcome;
   std::thread thread;
 
@@ -51,7 +52,10 @@ std::string HeldConnection::Impl::exchange() {
   for (;;) {
     const size_t head = answer.find("\r\n\r\n");
     if (head != std::string::npos && answer.size() > head + 4 && answer.back() == '\n') break;
-    if (!wait_for(fd.get(), POLLIN, kAnswerTime)) return "no answer for 5 s";
+    if (!wait_for(fd.get(), POLLIN, kAnswerTime)) {
+      outcome.cut = true;
+      return "no answer for 2 s";
+    }
     char buffer[2048];
     const ssize_t got = ::recv(fd.get(), buffer, sizeof buffer, 0);
     if (got == 0) return "closed by the pod";
@@ -70,6 +74,7 @@ void HeldConnection::Impl::run() {
     outcome.error = exchange();
     std::this_thread::sleep_for(kPause);
   }
+  ended.store(true);
   tcp_info info{};
   socklen_t length = sizeof info;
   if (::getsockopt(fd.get(), IPPROTO_TCP, TCP_INFO, &info, &length) == 0) {
@@ -101,7 +106,9 @@ Result<std::unique_ptr<HeldConnection>> HeldConnection::open(const Probe& probe)
   return std::unique_ptr<HeldConnection>(new HeldConnection(std::move(impl)));
 }
 
-HeldConnection::Outcome HeldConnection::finish() {
+HeldConnection::Outcome HeldConnection::finish(std::chrono::milliseconds grace) {
+  const auto deadline = Clock::now() + grace;
+  while (!impl_->ended.load() && Clock::now() < deadline) std::this_thread::sleep_for(kPause);
   impl_->stop.store(true);
   if (impl_->thread.joinable()) impl_->thread.join();
   return impl_->outcome;

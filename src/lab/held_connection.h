@@ -21,6 +21,7 @@ class HeldConnection {
     uint64_t retransmissions = 0;          // of our side, by TCP_INFO: a packet was lost
     std::chrono::microseconds longest{0};  // from a request to its answer
     std::string error;                     // why the connection ended; empty: it did not
+    bool cut = false;  // it ended because nothing came back any more: no reset, no ICMP
 
     bool undisturbed() const {
       return error.empty() && answers > 0 && requests == answers && retransmissions == 0;
@@ -30,8 +31,9 @@ class HeldConnection {
   // Errors: the connection does not come about within two seconds.
   static Result<std::unique_ptr<HeldConnection>> open(const Probe& probe);
   ~HeldConnection();
-  // Ends it, after the answer that is awaited.
-  Outcome finish();
+  // Ends it, after the answer that is awaited. `grace`: how long it may go on before, if it does not
+  // end by itself.
+  Outcome finish(std::chrono::milliseconds grace = std::chrono::milliseconds(0));
 
  private:
   struct Impl;

@@ -44,7 +44,7 @@ struct WalkStep {
   std::vector<WalkCommand> run;
   std::vector<WalkExpectation> expect;
   std::optional<WalkPair> watch;
-  std::optional<WalkPair> hold;
+  std::optional<WalkPair> hold;  // expected kOpen: it goes on undisturbed; kSilent: it is ended
   Kernel kernel = Kernel::kNothing;
 };
 
