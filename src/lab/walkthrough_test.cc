@@ -27,7 +27,10 @@ TEST(Examples, EveryFileIsReadable) {
     if (example.path.starts_with("topologies/")) {
       const auto topology = parse_topology(example.text, example.path);
       EXPECT_TRUE(topology) << topology.error().message;
-    } else if (example.path != "walkthrough.yaml") {
+    } else if (example.path == "walkthrough.yaml" || example.path == "tiers.yaml") {
+      const auto steps = parse_walkthrough(example.text, example.path);
+      EXPECT_TRUE(steps) << steps.error().message;
+    } else {
       for (const json::value& document : *documents)
         EXPECT_FALSE(jsonio::get_string(document, {"kind"}).empty());
     }

@@ -5,6 +5,7 @@
 // hash may occur more than once (a multimap). Numbers are never 0.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 

@@ -152,7 +152,7 @@ Result<SyncReport> NftDriver::sync(const desired::PolicyTables& tables) {
     wanted.insert(wanted.end(), s.ruleset.constants.begin(), s.ruleset.constants.end());
     CARACAL_ASSIGN(std::vector<Element> present, read_elements(s.socket, s.options.table, wanted));
     if (repair) {
-      transaction.repair(found->chains, s.ruleset);
+      transaction.repair(*found, s.ruleset);
       const auto constant = [](const Element& e) { return is_constant(e.set); };
       std::erase_if(present, constant);
       std::erase_if(wanted, constant);

@@ -244,15 +244,22 @@ class Comparison {
   }
 
   // The node's answer, by which alone one sees that it got the packet, meets the hook before
-  // connection tracking like any packet.
+  // connection tracking like any packet. An answer to a packet that was not tracked belongs to no
+  // connection: the later hook judges it, too.
   static bool answer_is_refused(const model::World& world, const Packet& packet) {
     if (packet.from != kOutside || !is_node(packet.destination)) return false;
-    policy::oracle::Flow answer = flow_of(packet);
+    Packet answer = packet;
     std::swap(answer.source, answer.destination);
-    std::swap(answer.port, answer.source_port);
-    if (answer.icmp_type) answer.icmp_type = static_cast<uint8_t>(packet.source.is_v4() ? 0 : 129);
+    std::swap(answer.source_port, answer.destination_port);
+    if (is_icmp(packet.protocol))
+      answer.icmp_type = static_cast<uint8_t>(packet.source.is_v4() ? 0 : 129);
+    const auto came = policy::oracle::explain_host(world, kThisNode, HostHook::kUntrackedIngress,
+                                                   kUplink, flow_of(packet));
+    const bool untracked = came.verdict == Verdict::kAllowed && came.decision == Decision::kRule;
+    if (untracked)
+      return !uplink_allows(world, {HostHook::kUntrackedEgress, HostHook::kEgress}, answer);
     return policy::oracle::explain_host(world, kThisNode, HostHook::kUntrackedEgress, kUplink,
-                                        answer)
+                                        flow_of(answer))
                .verdict == Verdict::kDenied;
   }
 

@@ -16,6 +16,8 @@
 #include <set>
 #include <string_view>
 
+#include "dataplane/nft/read_back.h"
+
 namespace caracal::dataplane::nft {
 namespace {
 
@@ -119,17 +121,25 @@ void Transaction::delete_rules() {
   batch_.put_string(NFTA_RULE_TABLE, table_);
 }
 
-void Transaction::repair(const std::vector<std::string>& chains, const Ruleset& ruleset) {
+void Transaction::repair(const KernelTable& found, const Ruleset& ruleset) {
+  const std::set<std::string_view> present(found.signatures.begin(), found.signatures.end());
+  std::set<std::string_view> kept;
+  for (const auto& chain : ruleset.chains)
+    if (present.contains(signature(chain.get())))
+      kept.insert(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME));
   delete_rules();
   for (const SetSpec& spec : set_specs())
     if (is_constant(spec.id)) flush(spec.id);
-  for (const std::string& chain : chains) {
+  for (const std::string& chain : found.chains) {
+    if (kept.contains(chain)) continue;
     begin(NFT_MSG_DELCHAIN, 0, NFPROTO_INET);
     steps_.back().what = "removal of chain " + chain;
     batch_.put_string(NFTA_CHAIN_TABLE, table_);
     batch_.put_string(NFTA_CHAIN_NAME, chain);
   }
-  for (const auto& chain : ruleset.chains) create_chain(chain.get());
+  for (const auto& chain : ruleset.chains)
+    if (!kept.contains(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME)))
+      create_chain(chain.get());
   create_rules(ruleset);
   constants_ = ruleset.constants;
   std::sort(constants_.begin(), constants_.end());

@@ -19,6 +19,8 @@
 
 namespace caracal::dataplane::nft {
 
+struct KernelTable;
+
 class Transaction {
  public:
   // Both must outlive it.
@@ -29,9 +31,11 @@ class Transaction {
   // Replaces the rules, adds what chains and constant elements are new; the other sets and their
   // elements stay. REQUIRES: `to` has more parts than `from`, which is there.
   void extend(const Ruleset& from, const Ruleset& to);
-  // Replaces `chains` and all rules by the ruleset's; the sets stay, constant elements are put in
-  // anew. REQUIRES: the sets are as they should be.
-  void repair(const std::vector<std::string>& chains, const Ruleset& ruleset);
+  // Replaces all rules, and the chains that are not right, by the ruleset's; the sets stay,
+  // constant elements are put in anew. A right chain stays because a base chain made anew would be
+  // hooked in front of the one it replaces: a packet between the two at the commit would find both
+  // empty, and pass. REQUIRES: the sets are as they should be.
+  void repair(const KernelTable& found, const Ruleset& ruleset);
   void flush(SetId set);
   // The elements must stay where they are until commit(). Sorted by set.
   void remove(std::span<const Element> elements);
