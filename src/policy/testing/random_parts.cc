@@ -248,14 +248,15 @@ model::Rule RandomParts::rule(const std::string& ns, bool calico) {
 
 model::PolicyId RandomParts::policy_id() {
   std::vector<PolicyKind> kinds = {PolicyKind::kNetworkPolicy};
-  if (options_.tiers) kinds.push_back(PolicyKind::kClusterNetworkPolicy);
+  const auto add = [&kinds](std::initializer_list<PolicyKind> more) {
+    for (const PolicyKind kind : more) kinds.push_back(kind);
+  };
+  if (options_.tiers) add({PolicyKind::kClusterNetworkPolicy});
   if (options_.calico)
-    kinds.insert(kinds.end(),
-                 {PolicyKind::kCalicoNetworkPolicy, PolicyKind::kCalicoNetworkPolicy,
-                  PolicyKind::kGlobalNetworkPolicy, PolicyKind::kGlobalNetworkPolicy,
-                  PolicyKind::kStagedNetworkPolicy, PolicyKind::kStagedGlobalNetworkPolicy});
-  if (options_.hosts)
-    kinds.insert(kinds.end(), {PolicyKind::kGlobalNetworkPolicy, PolicyKind::kGlobalNetworkPolicy});
+    add({PolicyKind::kCalicoNetworkPolicy, PolicyKind::kCalicoNetworkPolicy,
+         PolicyKind::kGlobalNetworkPolicy, PolicyKind::kGlobalNetworkPolicy,
+         PolicyKind::kStagedNetworkPolicy, PolicyKind::kStagedGlobalNetworkPolicy});
+  if (options_.hosts) add({PolicyKind::kGlobalNetworkPolicy, PolicyKind::kGlobalNetworkPolicy});
   const PolicyKind kind = pick(kinds);
   const bool cluster_wide = kind == PolicyKind::kClusterNetworkPolicy ||
                             kind == PolicyKind::kGlobalNetworkPolicy ||
