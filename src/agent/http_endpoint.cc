@@ -12,6 +12,7 @@
 #include <map>
 
 #include "base/fd.h"
+#include "base/send_pending.h"
 #include "base/strings.h"
 #include "net/ip_addr.h"
 
@@ -192,17 +193,7 @@ struct HttpEndpoint::Impl {
   }
 
   static bool flush(Connection& connection) {
-    size_t sent = 0;
-    while (sent < connection.out.size()) {
-      const ssize_t n = ::send(connection.fd.get(), connection.out.data() + sent,
-                               connection.out.size() - sent, MSG_NOSIGNAL);
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0 && errno != EAGAIN) return false;
-      if (n < 0) break;
-      sent += static_cast<size_t>(n);
-    }
-    connection.out.erase(0, sent);
-    return true;
+    return send_pending(connection.fd.get(), connection.out);
   }
 
   void drop(int number) { connections.erase(number); }

@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/send_pending.h"
 #include "rpc/client.h"
 
 namespace caracal::rpc {
@@ -126,17 +127,7 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   }
 
   static bool flush(Connection& connection) {
-    size_t sent = 0;
-    while (sent < connection.out.size()) {
-      const ssize_t n = ::send(connection.fd.get(), connection.out.data() + sent,
-                               connection.out.size() - sent, MSG_NOSIGNAL);
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0 && errno != EAGAIN) return false;
-      if (n < 0) break;
-      sent += static_cast<size_t>(n);
-    }
-    connection.out.erase(0, sent);
-    return true;
+    return send_pending(connection.fd.get(), connection.out);
   }
 
   // Takes requests until one waits for its answer, then sets what to wait for.
