@@ -201,7 +201,8 @@ PolicyTables with_path(PolicyTables t, Path path) {
       t.wide_rows.insert({2 * group + 1, PortSpace::kUdp, 50, 60});
       break;
     case Path::kSplit:
-      t.own_splits[{group, ip("10.0.0.1")}] = 50'000;
+      // The pods' own addresses are in no set: they have the identity of their range.
+      t.own_splits[{group, 1}] = 50'000;
       for (const PortSpace space : {PortSpace::kTcp, PortSpace::kUdp, PortSpace::kSctp})
         t.port_splits[{50'000, space, 0}] = 50'001;
       t.peers[{50'001, 2}] = 2 * group + 1;

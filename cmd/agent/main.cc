@@ -60,13 +60,67 @@ int main(int argc, char** argv) {
                    : "must have 1 to 10 bytes without / : or blanks";
       });
   app.add_option("--mtu", options.mtu,
-                 "MTU of pods' interfaces; 0: the smallest of the node's links, as it changes")
+                 "MTU of pods' interfaces; 0: the smallest of the node's links, less what tunnels "
+                 "need, as it changes")
       ->capture_default_str()
       ->check([](const std::string& text) {
         const int mtu = std::atoi(text.c_str());
         return text == "0" || (mtu >= 1280 && mtu <= 65535) ? std::string()
                                                             : "must be 0 or 1280 to 65535";
       });
+  std::string ipam = "pools";
+  app.add_option("--ipam", ipam,
+                 "pools: addresses from the cluster's IPPools; pod-cidr: from the node's "
+                 "spec.podCIDRs")
+      ->capture_default_str()
+      ->envname("CARACAL_IPAM")
+      ->check(CLI::IsMember({"pools", "pod-cidr"}));
+  app.add_option("--write-ipam-handles", options.write_handles,
+                 "true: also write IPAMHandle objects, for a cluster that may go back to Calico")
+      ->capture_default_str()
+      ->envname("CARACAL_WRITE_IPAM_HANDLES");
+  std::string bgp = "auto";
+  app.add_option("--bgp", bgp, "auto: BIRD runs when a pool or peer needs it; off: never")
+      ->capture_default_str()
+      ->envname("CARACAL_BGP")
+      ->check(CLI::IsMember({"auto", "off"}));
+  app.add_option("--bird", options.bird, "the BIRD 2 program")->capture_default_str();
+  app.add_option("--run-dir", options.run_dir, "folder for BIRD's configuration and socket")
+      ->capture_default_str()
+      ->envname("CARACAL_RUN_DIR");
+  app.add_option("--secret-namespace", options.secret_namespace, "where BGP passwords are")
+      ->capture_default_str()
+      ->envname("POD_NAMESPACE");
+  app.add_option("--ip", options.ip, "the node's IPv4 address: autodetect, an address or none")
+      ->capture_default_str()
+      ->envname("IP");
+  app.add_option("--ip6", options.ip6, "the node's IPv6 address: autodetect, an address or none")
+      ->capture_default_str()
+      ->envname("IP6");
+  app.add_option("--ip-autodetection", options.detection,
+                 "first-found, kubernetes-internal-ip, can-reach=DESTINATION, "
+                 "interface=REGEX[,...], skip-interface=REGEX[,...] or cidr=PREFIX[,...]")
+      ->capture_default_str()
+      ->envname("IP_AUTODETECTION_METHOD");
+  app.add_option("--ip6-autodetection", options.detection6, "the same for IPv6")
+      ->capture_default_str()
+      ->envname("IP6_AUTODETECTION_METHOD");
+  app.add_option("--default-pool-ipv4", options.default_pool,
+                 "IPPool that is made when there is no IPv4 pool: a prefix or none")
+      ->capture_default_str()
+      ->envname("CALICO_IPV4POOL_CIDR");
+  app.add_option("--default-pool-ipv6", options.default_pool6, "the same for IPv6")
+      ->capture_default_str()
+      ->envname("CALICO_IPV6POOL_CIDR");
+  app.add_option("--default-pool-encapsulation", options.default_encapsulation,
+                 "of these pools: none, ipip, ipip-cross-subnet, vxlan or vxlan-cross-subnet")
+      ->capture_default_str()
+      ->envname("CARACAL_DEFAULT_POOL_ENCAPSULATION")
+      ->check(CLI::IsMember({"none", "ipip", "ipip-cross-subnet", "vxlan", "vxlan-cross-subnet"}));
+  app.add_option("--default-pool-nat-outgoing", options.default_nat_outgoing,
+                 "whether what leaves these pools gets the node's address")
+      ->capture_default_str()
+      ->envname("CALICO_IPV4POOL_NAT_OUTGOING");
   app.add_option("--end-connections", options.end_connections,
                  "true: a change of policy ends the connections that it no longer allows")
       ->capture_default_str()
@@ -115,6 +169,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "caracal-agent: --node-name: must be there, the host has no name\n");
     return 2;
   }
+  options.pools = ipam == "pools";
+  options.bgp = bgp == "auto";
   caracal::log::set_level(log_level);
 
   const caracal::Status outcome = uninstall ? caracal::agent::uninstall(options)

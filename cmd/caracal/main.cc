@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/completion.h"
 #include "cli/flows.h"
+#include "cli/ipam.h"
 #include "cli/node_status.h"
 #include "cli/policy_explain.h"
 #include "cli/version.h"
@@ -26,6 +27,7 @@ int main(int argc, char** argv) {
   caracal::cli::prepare_root(app, argv[0]);
   caracal::cli::add_policy_commands(app, chosen, CARACAL_VERSION);
   caracal::cli::add_node_commands(app, chosen);
+  caracal::cli::add_ipam_commands(app, chosen);
   caracal::cli::add_flows_command(app, chosen);
   caracal::lab::add_lab_commands(app, chosen);
   caracal::cli::add_completion_command(app, chosen);

@@ -5,22 +5,26 @@
 #include <csignal>
 #include <cstdio>
 
+#include "agent/bgp_service.h"
 #include "agent/calculation.h"
 #include "agent/cluster_watch.h"
 #include "agent/cni_service.h"
 #include "agent/dataplane.h"
 #include "agent/drop_counters.h"
 #include "agent/flow_service.h"
-#include "agent/http_endpoint.h"
 #include "agent/link_monitor.h"
 #include "agent/local_api.h"
-#include "agent/metrics.h"
 #include "agent/node_setup.h"
+#include "agent/pod_cidr_addresses.h"
+#include "agent/pod_network.h"
 #include "agent/policy_status.h"
 #include "agent/policy_target.h"
+#include "agent/pool_addresses.h"
+#include "agent/wireguard_keys.h"
 #include "base/log.h"
 #include "dataplane/fib/route_driver.h"
 #include "dataplane/nft/nft_driver.h"
+#include "dataplane/tunnel/block_routes.h"
 #include "event/loop.h"
 #include "event/watchdog.h"
 #include "ipam/lease_book.h"
@@ -28,6 +32,8 @@
 #include "kube/kubeconfig.h"
 #include "rpc/client.h"
 #include "rpc/server.h"
+#include "telemetry/http_endpoint.h"
+#include "telemetry/metrics.h"
 
 // Loops, each with its thread, and what flows between them:
 //
@@ -51,24 +57,11 @@ std::unique_ptr<kube::Client> make_client(event::Loop& loop, kube::ClusterAccess
   return std::make_unique<kube::Client>(loop, std::move(access), std::move(client));
 }
 
-// A changed set of pod CIDRs takes effect for the next pod; a bad one leaves the former in force.
-void use_pod_cidrs(ipam::LeaseBook& leases, const model::Node& node) {
-  if (node.pod_cidrs == leases.allocator().ranges()) return;
-  std::string text;
-  for (const net::Cidr& cidr : node.pod_cidrs) text += (text.empty() ? "" : ",") + cidr.to_string();
-  if (Status set = leases.set_ranges(node.pod_cidrs)) {
-    log::info("pod CIDRs of this node", {{"cidrs", text}});
-  } else {
-    log::error("pod CIDRs of this node not usable",
-               {{"cidrs", text}, {"error", set.error().message}});
-  }
-}
-
 // New pods get the MTU of now; those that are there keep theirs.
 void use_mtu(Options& options, bool follow, uint32_t mtu) {
   if (!follow || options.mtu == mtu) return;
   if (options.mtu != 0) {
-    log::warn("the MTU of the node's links has changed; pods that run keep theirs",
+    log::warn("the MTU for pods has changed; pods that run keep theirs",
               {{"before", options.mtu}, {"now", mtu}});
   }
   options.mtu = mtu;
@@ -89,7 +82,7 @@ void log_ended(const std::vector<EndedConnection>& ended, FlowService& flows) {
   }
 }
 
-Probe health_of(const event::Watchdog& watchdog) {
+telemetry::Probe health_of(const event::Watchdog& watchdog) {
   for (const event::LoopHealth& loop : watchdog.health()) {
     if (loop.stuck)
       return {false,
@@ -112,10 +105,20 @@ Status run(const Options& asked) {
   CARACAL_ASSIGN(auto nft, dataplane::nft::NftDriver::open(
                                {.table = "caracal", .interface_prefix = options.interface_prefix}));
   CARACAL_ASSIGN(auto routes, dataplane::fib::RouteDriver::open());
+  dataplane::tunnel::TunnelOptions tunnel_options;
+  tunnel_options.wireguard_key =
+      [path = TunnelAddresses::key_path(options)](
+          const std::string&) -> Result<dataplane::tunnel::WireguardKey> {
+    CARACAL_ASSIGN(const WireguardKeys keys, load_wireguard_keys(path));
+    return keys.secret;
+  };
+  CARACAL_ASSIGN(auto tunnel_driver,
+                 dataplane::tunnel::TunnelDriver::open(std::move(tunnel_options)));
+  CARACAL_ASSIGN(auto net_rules, dataplane::netrules::NetRulesDriver::open());
   CARACAL_ASSIGN(auto connections, dataplane::conntrack::ConntrackDriver::open());
   CARACAL_TRY(prepare_node(options.state_dir));
 
-  Metrics metrics;
+  telemetry::Metrics metrics;
   metrics
       .gauge("caracal_build_info", "1, with the version as label",
              "version=\"" + options.version + "\"")
@@ -130,7 +133,8 @@ Status run(const Options& asked) {
   std::function<void(const std::vector<EndedConnection>&)> tell_ended;
   Calculation calculation(loop, options.node_name, metrics);
   Dataplane dataplane(
-      loop, make_nft_target(std::move(nft)), std::move(routes), std::move(connections),
+      loop, make_nft_target(std::move(nft)), std::move(routes),
+      NetworkApply(std::move(tunnel_driver), std::move(net_rules)), std::move(connections),
       {.on_applied = [&](Applied applied) { calculation.on_applied(std::move(applied)); },
        .on_route_drift = [&] { calculation.on_route_drift(); },
        .on_connections_ended =
@@ -140,7 +144,19 @@ Status run(const Options& asked) {
       metrics);
   dataplane.set_end_connections(options.end_connections);
   calculation.connect(dataplane);
-  calculation.on_own_node([&](const model::Node& node) { use_pod_cidrs(leases, node); });
+  AddressWishes wishes(options.node_name);
+  PodCidrAddresses pod_cidrs(leases, options.node_name);
+  PoolAddresses pools(loop, *client, options, leases, wishes);
+  AddressSource& addresses = options.pools ? static_cast<AddressSource&>(pools) : pod_cidrs;
+  TunnelAddressSource& tunnels =
+      options.pools ? static_cast<TunnelAddressSource&>(pools) : pod_cidrs;
+  CARACAL_ASSIGN(const auto network, PodNetwork::open(loop, options, *client, calculation,
+                                                      dataplane, tunnels, metrics));
+  BgpService bgp(loop, *client, options, metrics, [&](bool birds) { network->set_bgp(birds); });
+  calculation.on_own_node([&](const model::Node& node) {
+    if (!options.pools) pod_cidrs.use(node);
+    network->set_own_node(node);
+  });
 
   // What feeds it: the API, the plugin, the kernel's interfaces.
   std::function<void(const model::Update&)> note_update;
@@ -151,15 +167,31 @@ Status run(const Options& asked) {
            [&](const model::Update& update) {
              calculation.update(update);
              note_update(update);
+             if (const auto* pod = std::get_if<model::PodUpdate>(&update)) bgp.pod(*pod);
            },
-       .on_synced = [&] { calculation.set_synced(); },
+       .on_network =
+           [&](const model::NetworkUpdate& update) {
+             network->update(update);
+             pools.update(update);
+             bgp.update(update);
+           },
+       .on_synced =
+           [&] {
+             bgp.set_synced();
+             network->set_synced();
+             calculation.set_synced();
+             if (options.pools) pools.set_synced();
+           },
        .on_findings =
            [&](const calico::Collection& collection, const model::ObjectName& name,
                const std::vector<calico::Finding>& findings, const json::value* object) {
+             if (collection.kind == "Pod") return wishes.pod(name, object);
+             if (collection.kind == "Namespace") return wishes.ns(name.name, object);
              policy_status.note(collection, name, findings, object);
            }},
       metrics, options.node_name);
-  CniService cni(loop, options, leases, calculation, dataplane, *client, metrics);
+  CniService cni(loop, options, leases, addresses, wishes, calculation, dataplane, *client,
+                 metrics);
   CARACAL_TRY(cni.recover());
   const bool follow_mtu = options.mtu == 0;
   CARACAL_ASSIGN(
@@ -174,7 +206,9 @@ Status run(const Options& asked) {
            .on_host_addresses =
                [&](const std::set<net::IpAddr>& all) { dataplane.set_host_addresses(all); },
            .on_pod_links = [&] { cni.look_at_links(); },
-           .on_mtu = [&](uint32_t mtu) { use_mtu(options, follow_mtu, mtu); }}));
+           .on_mtu = [&](uint32_t mtu) { network->set_host_mtu(mtu); },
+           .on_host_links = [&](const std::vector<HostLink>& all) { network->set_links(all); }}));
+  network->on_pod_mtu([&](uint32_t mtu) { use_mtu(options, follow_mtu, mtu); });
 
   // Records of what is denied, or asked to be written down.
   FlowService flows(loop, options, cni, *links, metrics);
@@ -191,40 +225,42 @@ Status run(const Options& asked) {
   flows.start();
 
   // What it tells.
-  LocalApi api({options, calculation, cluster, leases, watchdog, server, cni, flows});
+  LocalApi api(
+      {options, calculation, cluster, addresses, *network, bgp, watchdog, server, cni, flows});
   CARACAL_ASSIGN(const auto socket, rpc::Server::listen(loop, options.socket,
                                                         [&](const rpc::Request& request,
                                                             const rpc::Server::Respond& respond) {
                                                           api.handle(request, respond);
                                                         }));
   bool ready = false;
-  std::unique_ptr<HttpEndpoint> http;
+  std::unique_ptr<telemetry::HttpEndpoint> http;
   if (!options.metrics_listen.empty()) {
-    Gauge& resident = metrics.gauge("caracal_resident_bytes", "Resident memory of the agent");
+    telemetry::Gauge& resident =
+        metrics.gauge("caracal_resident_bytes", "Resident memory of the agent");
     CARACAL_ASSIGN(auto drops, DropCounters::open(metrics));
     const auto counters = std::make_shared<DropCounters>(std::move(drops));
     CARACAL_ASSIGN(
-        http, HttpEndpoint::start(
+        http, telemetry::HttpEndpoint::start(
                   loop, options.metrics_listen,
                   {.metrics =
                        [&metrics, &resident, counters] {
                          if (Status read = counters->read(); !read) {
                            log::warn("drop counters not read", {{"error", read.error().message}});
                          }
-                         resident.set(static_cast<double>(resident_bytes()));
+                         resident.set(static_cast<double>(telemetry::resident_bytes()));
                          return metrics.render();
                        },
                    .health = [&] { return health_of(watchdog); },
                    .ready =
                        [&] {
-                         return Probe{ready, ready ? "ok" : "not ready"};
+                         return telemetry::Probe{ready, ready ? "ok" : "not ready"};
                        }}));
   }
-  Gauge& ready_gauge = metrics.gauge("caracal_ready", "1 when the node serves pods");
-  Gauge& endpoint_gauge = metrics.gauge("caracal_endpoints", "Workload interfaces");
-  Gauge& vanished_gauge =
+  telemetry::Gauge& ready_gauge = metrics.gauge("caracal_ready", "1 when the node serves pods");
+  telemetry::Gauge& endpoint_gauge = metrics.gauge("caracal_endpoints", "Workload interfaces");
+  telemetry::Gauge& vanished_gauge =
       metrics.gauge("caracal_endpoints_vanished", "Workload interfaces whose link has vanished");
-  Gauge& mtu_gauge = metrics.gauge("caracal_pod_mtu_bytes", "MTU of new pods");
+  telemetry::Gauge& mtu_gauge = metrics.gauge("caracal_pod_mtu_bytes", "MTU of new pods");
   const event::Handle look = loop.every(event::Duration(500), [&] {
     ready = api.not_ready_reason().empty();
     ready_gauge.set(ready ? 1 : 0);
@@ -254,20 +290,17 @@ Status dry_run(const Options& options) {
   CARACAL_ASSIGN(auto nft, dataplane::nft::NftDriver::open(
                                {.table = "caracal", .interface_prefix = options.interface_prefix}));
   CARACAL_ASSIGN(auto fib, dataplane::fib::RouteDriver::open());
-  Metrics metrics;
+  telemetry::Metrics metrics;
   event::Loop loop;
   const auto client = make_client(loop, std::move(access), options);
   policy::Engine engine({.node = options.node_name});
-  std::map<std::string, model::Node> nodes;
-  ClusterWatch cluster(*client,
-                       {.on_update =
-                            [&](const model::Update& update) {
-                              engine.apply(update);
-                              const auto* node = std::get_if<model::NodeUpdate>(&update);
-                              if (node != nullptr && node->value) nodes[node->key] = *node->value;
-                            },
-                        .on_synced = [&] { loop.stop(); }},
-                       metrics, options.node_name);
+  route::NetworkEngine network({.node = options.node_name, .pod_cidrs = !options.pools});
+  ClusterWatch cluster(
+      *client,
+      {.on_update = [&](const model::Update& update) { engine.apply(update); },
+       .on_network = [&](const model::NetworkUpdate& update) { network.apply(update); },
+       .on_synced = [&] { loop.stop(); }},
+      metrics, options.node_name);
   // The endpoints of a running agent, when it can be asked; its lease journal is locked.
   const auto status = rpc::call_once(options.socket, "status", nullptr, std::chrono::seconds(10));
   dataplane::fib::RouteTable wanted_routes;
@@ -300,7 +333,8 @@ Status dry_run(const Options& options) {
   fmt::print("# table inet caracal: {} ({} elements to change)\n{}",
              held ? "present" : "to be made: " + held.error().message, delta.size(),
              nft.describe(delta));
-  wanted_routes.merge(node_route_table(route::node_routes(options.node_name, nodes)));
+  network.flush();
+  wanted_routes.merge(dataplane::tunnel::block_routes(network.network()));
   CARACAL_ASSIGN(const auto held_routes, fib.read_back());
   const auto route_delta = difference(held_routes, wanted_routes);
   for (const auto& key : route_delta.erase) fmt::print("ip route delete {}\n", key.to_string());

@@ -6,17 +6,6 @@ namespace caracal::agent {
 
 namespace fib = dataplane::fib;
 
-fib::RouteTable node_route_table(const route::NodeRoutes& routes) {
-  fib::RouteTable table;
-  for (const auto& [cidr, hop] : routes.routes) {
-    fib::Route route;
-    route.type = hop.via ? fib::RouteType::kUnicast : fib::RouteType::kBlackhole;
-    route.via = hop.via;
-    table.emplace(fib::RouteKey{cidr}, route);
-  }
-  return table;
-}
-
 // As dataplane/link makes it: the address is on the other end of the link.
 fib::RouteTable pod_routes(const model::LocalEndpoint& endpoint) {
   fib::RouteTable table;
@@ -29,7 +18,7 @@ fib::RouteTable pod_routes(const model::LocalEndpoint& endpoint) {
   return table;
 }
 
-Calculation::Calculation(event::Loop& loop, std::string node_name, Metrics& metrics)
+Calculation::Calculation(event::Loop& loop, std::string node_name, telemetry::Metrics& metrics)
     : loop_(loop),
       node_name_(std::move(node_name)),
       engine_({.node = node_name_}),
@@ -41,8 +30,27 @@ Calculation::Calculation(event::Loop& loop, std::string node_name, Metrics& metr
 void Calculation::update(const model::Update& update) {
   updates_.add();
   note(update);
-  engine_.apply(update);
+  if (std::holds_alternative<model::PolicySettingsUpdate>(update)) {
+    engine_.apply(with_tunnels());
+  } else {
+    engine_.apply(update);
+  }
   schedule_flush();
+}
+
+void Calculation::set_tunnel_failsafes(std::vector<model::Failsafe> failsafes) {
+  if (failsafes == tunnel_failsafes_) return;
+  tunnel_failsafes_ = std::move(failsafes);
+  engine_.apply(with_tunnels());
+  schedule_flush();
+}
+
+model::PolicySettingsUpdate Calculation::with_tunnels() const {
+  if (tunnel_failsafes_.empty()) return {settings_};
+  model::PolicySettings settings = settings_.value_or(model::PolicySettings{});
+  for (auto* list : {&settings.inbound, &settings.outbound})
+    list->insert(list->end(), tunnel_failsafes_.begin(), tunnel_failsafes_.end());
+  return {std::move(settings)};
 }
 
 // What besides the policy engine depends on an update.
@@ -56,14 +64,11 @@ void Calculation::note(const model::Update& update) {
       pod_waiters_.erase(begin, end);
     }
   } else if (const auto* node = std::get_if<model::NodeUpdate>(&update)) {
-    if (node->value) {
-      nodes_[node->key] = *node->value;
-    } else {
-      nodes_.erase(node->key);
-    }
-    if (node->value && node->key == node_name_ && own_node_changed_)
-      own_node_changed_(*node->value);
-    if (synced_) recompute_node_routes();
+    if (node->key != node_name_) return;
+    own_node_ = node->value;
+    if (own_node_ && own_node_changed_) own_node_changed_(*own_node_);
+  } else if (const auto* settings = std::get_if<model::PolicySettingsUpdate>(&update)) {
+    settings_ = settings->value;
   } else if (const auto* policy = std::get_if<model::PolicyUpdate>(&update)) {
     if (policy->invalid) {
       invalid_[policy->key] = *policy->invalid;
@@ -78,30 +83,22 @@ void Calculation::set_synced() {
   synced_ = true;
   engine_.flush();
   dirty_ = false;
-  node_routes_ = route::node_routes(node_name_, nodes_);
-  node_table_ = node_route_table(node_routes_);
   log::info("world in sync", {{"pods", engine_.counts().pods},
-                              {"local_endpoints", engine_.counts().local_endpoints},
-                              {"nodes", nodes_.size()}});
+                              {"local_endpoints", engine_.counts().local_endpoints}});
   dataplane_->sync_policy(engine_.tables());
   dataplane_->sync_routes(wanted_routes());
 }
 
 fib::RouteTable Calculation::wanted_routes() const {
-  fib::RouteTable table = node_table_;
+  fib::RouteTable table = block_table_;
   table.insert(pod_table_.begin(), pod_table_.end());
   return table;
 }
 
-void Calculation::recompute_node_routes() {
-  route::NodeRoutes routes = route::node_routes(node_name_, nodes_);
-  if (routes == node_routes_) return;
-  for (const std::string& problem : routes.problems) log::warn("no route", {{"problem", problem}});
-  const fib::RouteTable table = node_route_table(routes);
-  const fib::RouteDelta delta = difference(node_table_, table);
-  node_routes_ = std::move(routes);
-  node_table_ = table;
-  if (!delta.empty()) dataplane_->apply_routes(delta);
+void Calculation::apply_block_routes(const fib::RouteDelta& delta) {
+  for (const auto& key : delta.erase) block_table_.erase(key);
+  for (const auto& [key, route] : delta.set) block_table_.insert_or_assign(key, route);
+  if (synced_ && !delta.empty()) dataplane_->apply_routes(delta);
 }
 
 void Calculation::set_endpoint(const model::LocalEndpoint& endpoint, bool routed) {
@@ -178,11 +175,6 @@ void Calculation::on_route_drift() {
 void Calculation::link_ends() {
   --links_under_way_;
   if (route_resync_wanted_) on_route_drift();
-}
-
-const model::Node* Calculation::own_node() const {
-  const auto found = nodes_.find(node_name_);
-  return found == nodes_.end() ? nullptr : &found->second;
 }
 
 }  // namespace caracal::agent

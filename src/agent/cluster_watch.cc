@@ -20,7 +20,7 @@ std::string title_of(const calico::Collection& collection, const model::ObjectNa
 
 }  // namespace
 
-ClusterWatch::ClusterWatch(kube::Client& client, Callbacks callbacks, Metrics& metrics,
+ClusterWatch::ClusterWatch(kube::Client& client, Callbacks callbacks, telemetry::Metrics& metrics,
                            std::string node, event::Duration discovery_period)
     : client_(client),
       callbacks_(std::move(callbacks)),
@@ -28,7 +28,7 @@ ClusterWatch::ClusterWatch(kube::Client& client, Callbacks callbacks, Metrics& m
       decoder_(std::move(node)),
       served_(client, discovery_period,
               [this](const ServedCollections::Served& served) { follow_served(served); }) {
-  for (const calico::Collection& collection : calico::collections()) {
+  for (const calico::Collection& collection : calico::all_collections()) {
     if (collection.always) follow(collection);
   }
 }
@@ -89,7 +89,7 @@ void ClusterWatch::unfollow(const calico::Collection& collection) {
 }
 
 void ClusterWatch::follow_served(const ServedCollections::Served& served) {
-  for (const calico::Collection& collection : calico::collections()) {
+  for (const calico::Collection& collection : calico::all_collections()) {
     if (collection.always) continue;
     const bool is = served.contains(&collection);
     if (is == followed_.contains(&collection)) continue;
@@ -107,6 +107,9 @@ void ClusterWatch::take(const calico::Collection& collection, const model::Objec
                         const json::value* object) {
   const calico::Decoded decoded = decoder_.apply(collection, name, object);
   for (const model::Update& update : decoded.updates) callbacks_.on_update(update);
+  if (callbacks_.on_network) {
+    for (const model::NetworkUpdate& update : decoded.network) callbacks_.on_network(update);
+  }
   note(collection, name, decoded.findings, object);
 }
 
@@ -163,7 +166,7 @@ std::string ClusterWatch::error() const {
 
 json::object ClusterWatch::status() const {
   json::object out;
-  for (const calico::Collection& collection : calico::collections()) {
+  for (const calico::Collection& collection : calico::all_collections()) {
     const auto found = followed_.find(&collection);
     if (found == followed_.end()) continue;
     const Followed& f = found->second;

@@ -13,13 +13,14 @@
 #include <string>
 #include <vector>
 
-#include "agent/metrics.h"
 #include "agent/served_collections.h"
 #include "calico/decode.h"
 #include "jsonio/json.h"
 #include "kube/client.h"
 #include "kube/reflector.h"
+#include "model/network_update.h"
 #include "model/update.h"
+#include "telemetry/metrics.h"
 
 namespace caracal::agent {
 
@@ -27,16 +28,17 @@ class ClusterWatch {
  public:
   struct Callbacks {
     std::function<void(const model::Update&)> on_update;
+    std::function<void(const model::NetworkUpdate&)> on_network = {};
     std::function<void()> on_synced;  // once
-    // What is wrong with an object now; empty: nothing. For kinds whose objects people write
-    // policy with. `object` is null when it is gone, and valid during the call only.
+    // Each object as it is now, with what is wrong with it (empty: nothing). `object` is null when
+    // it is gone, and valid during the call only.
     std::function<void(const calico::Collection&, const model::ObjectName&,
                        const std::vector<calico::Finding>&, const json::value* object)>
         on_findings = {};
   };
   // `node`: whose settings hold (FelixConfiguration node.NAME).
-  ClusterWatch(kube::Client& client, Callbacks callbacks, Metrics& metrics, std::string node = {},
-               event::Duration discovery_period = event::Duration(20'000));
+  ClusterWatch(kube::Client& client, Callbacks callbacks, telemetry::Metrics& metrics,
+               std::string node = {}, event::Duration discovery_period = event::Duration(20'000));
   void start();
 
   bool synced() const;
@@ -54,10 +56,10 @@ class ClusterWatch {
   struct Followed {
     std::string name;  // "pods", "tiers.projectcalico.org"
     std::unique_ptr<kube::Reflector> reflector;
-    Counter* events;
-    Gauge* objects;
-    Gauge* lists;
-    Gauge* failures;
+    telemetry::Counter* events;
+    telemetry::Gauge* objects;
+    telemetry::Gauge* lists;
+    telemetry::Gauge* failures;
     std::set<model::ObjectName> known;  // of a collection that may vanish
   };
   void follow(const calico::Collection& collection);
@@ -71,7 +73,7 @@ class ClusterWatch {
 
   kube::Client& client_;
   Callbacks callbacks_;
-  Metrics& metrics_;
+  telemetry::Metrics& metrics_;
   calico::ObjectDecoder decoder_;
   std::map<const calico::Collection*, Followed> followed_;
   std::map<std::string, std::string> unreadable_;

@@ -72,7 +72,7 @@ class ClusterWatchTest : public ::testing::Test {
   std::unique_ptr<apiserver::ApiServer> server_;
   std::unique_ptr<kube::BlockingClient> admin_;
   event::Loop loop_;
-  Metrics metrics_;
+  telemetry::Metrics metrics_;
   std::unique_ptr<kube::Client> client_;
   std::unique_ptr<PolicyStatus> status_;
   std::unique_ptr<ClusterWatch> watch_;

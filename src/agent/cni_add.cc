@@ -59,30 +59,40 @@ void CniService::add(const cni::Request& request, Answer answer) {
   endpoint.mtu = request.config.mtu != 0 ? request.config.mtu : options_.mtu;
   in_turn(endpoint.interface, [this, add](std::function<void()> finished) {
     add->finished = std::move(finished);
-    const auto lease = leases_.reserve(add->endpoint.attachment, add->request.config.requested_ips,
-                                       to_attributes(add->endpoint));
-    if (!lease) {
-      add->answer(
-          tl::unexpected<cni::Error>(cni::to_error(lease.error(), "no address for the pod")));
-      return add->finished();
-    }
+    add_await_pod(add);
+  });
+}
+
+void CniService::add_addresses(const AddPtr& add) {
+  Endpoint& endpoint = add->endpoint;
+  AddressRequest request{
+      endpoint.attachment, endpoint.network, endpoint.pod, add->request.config.requested_ips, {}};
+  const auto refuse = [this, add](cni::Error error) {
+    add->answer(tl::unexpected<cni::Error>(std::move(error)));
+    add->finished();
+  };
+  const auto wish = wishes_.of(endpoint.pod);
+  if (!wish) return refuse(cni::to_error(wish.error(), "no address for the pod"));
+  endpoint.mac = wish->mac;
+  request.attributes = to_attributes(endpoint);
+  addresses_.reserve(request, [this, add, refuse](const Result<ipam::Lease>& lease) {
+    if (!lease) return refuse(cni::to_error(lease.error(), "no address for the pod"));
     add->endpoint.addresses = lease->addresses;
     const Endpoint before = endpoint_of(*lease);
     if (before.interface != add->endpoint.interface) {
       // The same container and interface for another pod: the lease must not be undone.
-      add->answer(
-          cni::refuse(Code::kInvalidEnvironment,
-                      fmt::format("container {} already belongs to pod {}",
-                                  add->endpoint.attachment.to_string(), before.pod.to_string())));
-      return add->finished();
+      return refuse({Code::kInvalidEnvironment,
+                     fmt::format("container {} already belongs to pod {}",
+                                 add->endpoint.attachment.to_string(), before.pod.to_string()),
+                     ""});
     }
-    add_await_pod(add);
+    add_policy(add);
   });
 }
 
 void CniService::add_await_pod(const AddPtr& add) {
   const model::ObjectName& pod = add->endpoint.pod;
-  if (calculation_.knows_pod(pod)) return add_policy(add);
+  if (calculation_.knows_pod(pod)) return add_addresses(add);
   add->waiting = true;
   const auto go_on = [this, add] {
     if (!add->waiting) return;
@@ -90,7 +100,7 @@ void CniService::add_await_pod(const AddPtr& add) {
     add->timer.reset();
     add->ask_timer.reset();
     add->call.cancel();
-    add_policy(add);
+    add_addresses(add);
   };
   calculation_.when_pod_known(pod, go_on);
   add->ask_timer = loop_.after(limits_.ask_api, [this, add] { add_ask_api(add); });
@@ -215,9 +225,8 @@ void CniService::add_failed(const AddPtr& add, cni::Error error) {
       // The lease stays pending: its address is not given out while the link may be there.
       log::error("a failed ADD could not be undone",
                  {{"endpoint", add->endpoint.to_string()}, {"error", removed.error().message}});
-    } else if (Status released = leases_.release(add->endpoint.attachment); !released) {
-      log::error("address not released",
-                 {{"endpoint", add->endpoint.to_string()}, {"error", released.error().message}});
+    } else if (!add->endpoint.addresses.empty()) {
+      release_until_done(add->endpoint, event::Backoff({.first = event::Duration(500)}));
     }
     add->answer(tl::unexpected<cni::Error>(error));
     add->finished();

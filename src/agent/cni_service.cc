@@ -17,11 +17,14 @@ using cni::Code;
 using cni::Command;
 
 CniService::CniService(event::Loop& loop, const Options& options, ipam::LeaseBook& leases,
+                       AddressSource& addresses, const AddressWishes& wishes,
                        Calculation& calculation, Dataplane& dataplane, kube::Client& api,
-                       Metrics& metrics, CniLimits limits)
+                       telemetry::Metrics& metrics, CniLimits limits)
     : loop_(loop),
       options_(options),
       leases_(leases),
+      addresses_(addresses),
+      wishes_(wishes),
       calculation_(calculation),
       dataplane_(dataplane),
       api_(api),
@@ -70,7 +73,7 @@ Status CniService::recover() {
     // Its interface may have been another sandbox's before; that one has lost it either way.
     CARACAL_TRY(link::delete_pod_link(endpoint.interface));
     alive.erase(endpoint.interface);
-    CARACAL_TRY(leases_.release(endpoint.attachment));
+    release_until_done(endpoint, event::Backoff({.first = event::Duration(500)}));
   }
   for (const auto& [interface, endpoint] : endpoints_) {
     if (alive.erase(interface) != 0) {
@@ -91,10 +94,30 @@ Status CniService::recover() {
   return {};
 }
 
+// Its lease stays pending until it is done, so the addresses are nobody else's.
+void CniService::release_until_done(const Endpoint& endpoint, event::Backoff backoff) {
+  const auto again = [this, endpoint, backoff](const Status& released) mutable {
+    if (released) {
+      release_timers_.erase(endpoint.attachment);
+      return;
+    }
+    if (backoff.failures() == 0 || backoff.failures() == 6) {
+      log::warn("addresses not released yet",
+                {{"endpoint", endpoint.to_string()}, {"error", released.error().message}});
+    }
+    const event::Duration wait = backoff.next();
+    release_timers_[endpoint.attachment] =
+        loop_.after(wait, [this, endpoint, backoff] { release_until_done(endpoint, backoff); });
+  };
+  addresses_.release(endpoint.attachment, endpoint.network, again);
+}
+
 CniService::Answer CniService::measured(const cni::Request& request, Answer answer) {
   const std::string label = fmt::format("command=\"{}\"", cni::to_string(request.command));
-  Histogram& seconds = metrics_.histogram("caracal_cni_seconds", "Time of CNI requests", label);
-  Counter& errors = metrics_.counter("caracal_cni_errors_total", "CNI requests that failed", label);
+  telemetry::Histogram& seconds =
+      metrics_.histogram("caracal_cni_seconds", "Time of CNI requests", label);
+  telemetry::Counter& errors =
+      metrics_.counter("caracal_cni_errors_total", "CNI requests that failed", label);
   return [&seconds, &errors, begin = event::Clock::now(), request,
           answer = std::move(answer)](cni::Outcome<json::value> outcome) {
     const auto elapsed = event::Clock::now() - begin;
@@ -126,7 +149,7 @@ void CniService::handle(const cni::Request& request, Answer answer) {
     case Command::kAdd:
       return add(request, std::move(answer));
     case Command::kDel:
-      return del({request.container_id, request.ifname}, std::move(answer));
+      return del({request.container_id, request.ifname}, request.config.name, std::move(answer));
     case Command::kCheck:
       return check(request, std::move(answer));
     case Command::kGc:
@@ -166,10 +189,18 @@ void CniService::next_turn(const std::string& interface) {
 
 // ---- DEL ----
 
-void CniService::del(const ipam::AttachmentId& id, Answer answer) {
+void CniService::del(const ipam::AttachmentId& id, const std::string& network, Answer answer) {
   const ipam::Lease* lease = leases_.find(id);
-  // Nothing of it is left, or there never was.
-  if (lease == nullptr) return answer(json::value(json::object()));
+  if (lease == nullptr) {
+    // Nothing of it is left here, or there never was. A pool may still know of it: an ADD that was
+    // cut off between the pool's answer and the lease.
+    return addresses_.release(id, network, [answer, id](const Status& released) {
+      if (released) return answer(json::value(json::object()));
+      answer(cni::refuse(Code::kTryAgainLater,
+                         fmt::format("addresses of container {} not released", id.to_string()),
+                         released.error().message));
+    });
+  }
   in_turn(endpoint_of(*lease).interface, [this, id, answer](std::function<void()> finished) {
     del_now(id, [answer, finished = std::move(finished)](cni::Outcome<json::value> outcome) {
       answer(std::move(outcome));
@@ -192,12 +223,13 @@ void CniService::del_now(const ipam::AttachmentId& id, Answer answer) {
       endpoints_.erase(owner);
       vanished_.erase(endpoint.interface);
     }
-    if (Status released = leases_.release(endpoint.attachment); !released) {
-      return answer(cni::refuse(Code::kIoFailure,
-                                fmt::format("addresses of {} not released", endpoint.to_string()),
-                                released.error().message));
-    }
-    answer(json::value(json::object()));
+    addresses_.release(
+        endpoint.attachment, endpoint.network, [endpoint, answer](const Status& released) {
+          if (released) return answer(json::value(json::object()));
+          answer(cni::refuse(Code::kTryAgainLater,
+                             fmt::format("addresses of {} not released", endpoint.to_string()),
+                             released.error().message));
+        });
   };
   const auto owner = endpoints_.find(endpoint.interface);
   if (endpoint.interface.empty() || (owner != endpoints_.end() && owner->second.attachment != id)) {
@@ -264,9 +296,7 @@ void CniService::check(const cni::Request& request, Answer answer) {
 
 std::string CniService::not_ready_reason() const {
   if (!calculation_.synced()) return "not in sync with the API server";
-  if (leases_.allocator().ranges().empty()) {
-    return fmt::format("node {} has no usable pod CIDR (spec.podCIDRs)", options_.node_name);
-  }
+  if (const std::string reason = addresses_.not_ready_reason(); !reason.empty()) return reason;
   if (!calculation_.applied().policy_synced) {
     const std::string& error = calculation_.applied().policy_error;
     return error.empty() ? "policy is not in the kernel yet"
@@ -279,21 +309,8 @@ cni::Outcome<json::value> CniService::status() const {
   if (const std::string reason = not_ready_reason(); !reason.empty()) {
     return cni::refuse(Code::kNotAvailable, "caracal-agent cannot serve ADD", reason);
   }
-  for (const net::Family family : net::kFamilies) {
-    bool any = false;
-    bool left = false;
-    std::string full;
-    for (const ipam::RangeUse& use : leases_.allocator().use()) {
-      if (use.cidr.family() != family) continue;
-      any = true;
-      left = left || use.used < use.usable;
-      full += fmt::format("{}{}: {} of {} in use", full.empty() ? "" : ", ", use.cidr.to_string(),
-                          use.used, use.usable);
-    }
-    if (any && !left) {
-      return cni::refuse(Code::kNotAvailable, "no address is left on this node", full);
-    }
-  }
+  if (const std::string full = addresses_.exhausted(); !full.empty())
+    return cni::refuse(Code::kNotAvailable, "no address is left on this node", full);
   if (!calculation_.applied().policy_error.empty()) {
     return cni::refuse(Code::kLimitedConnectivity,
                        "the kernel refuses policy; endpoints are closed",
@@ -323,7 +340,7 @@ void CniService::gc(const cni::Request& request, Answer answer) {
   auto round = std::make_shared<Round>(Round{garbage.size(), ""});
   for (const ipam::AttachmentId& id : garbage) {
     log::info("cni garbage", {{"container", id.container_id}, {"ifname", id.ifname}});
-    del(id, [round, id, answer](const cni::Outcome<json::value>& outcome) {
+    del(id, request.config.name, [round, id, answer](const cni::Outcome<json::value>& outcome) {
       if (!outcome) {
         round->errors += fmt::format("{}{}: {}: {}", round->errors.empty() ? "" : "; ",
                                      id.to_string(), outcome.error().msg, outcome.error().details);

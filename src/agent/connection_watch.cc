@@ -27,7 +27,7 @@ struct ConnectionWatch::Look {
 ConnectionWatch::ConnectionWatch(event::Loop& loop, conntrack::ConntrackDriver driver,
                                  std::function<const desired::PolicyTables&()> tables,
                                  std::function<void(std::vector<EndedConnection>)> on_ended,
-                                 Metrics& metrics)
+                                 telemetry::Metrics& metrics)
     : loop_(loop),
       driver_(std::move(driver)),
       tables_(std::move(tables)),

@@ -14,10 +14,10 @@
 #include <string>
 #include <vector>
 
-#include "agent/metrics.h"
 #include "dataplane/conntrack/conntrack_driver.h"
 #include "dataplane/conntrack/judge.h"
 #include "event/loop.h"
+#include "telemetry/metrics.h"
 
 namespace caracal::agent {
 
@@ -31,7 +31,8 @@ class ConnectionWatch {
   // `tables`: what the kernel holds now; read on the loop. `on_ended` runs on the loop.
   ConnectionWatch(event::Loop& loop, dataplane::conntrack::ConntrackDriver driver,
                   std::function<const desired::PolicyTables&()> tables,
-                  std::function<void(std::vector<EndedConnection>)> on_ended, Metrics& metrics);
+                  std::function<void(std::vector<EndedConnection>)> on_ended,
+                  telemetry::Metrics& metrics);
   ConnectionWatch(const ConnectionWatch&) = delete;
   ConnectionWatch& operator=(const ConnectionWatch&) = delete;
 
@@ -65,10 +66,10 @@ class ConnectionWatch {
   std::string error_;
   event::Handle pause_;
 
-  Counter& looks_;
-  Counter& ended_;
-  Counter& errors_;
-  Histogram& seconds_;
+  telemetry::Counter& looks_;
+  telemetry::Counter& ended_;
+  telemetry::Counter& errors_;
+  telemetry::Histogram& seconds_;
 };
 
 }  // namespace caracal::agent

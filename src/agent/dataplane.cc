@@ -35,8 +35,9 @@ std::map<std::string, size_t> sizes(const desired::PolicyTables& tables) {
 }  // namespace
 
 Dataplane::Dataplane(event::Loop& calculation, std::unique_ptr<PolicyTarget> policy,
-                     fib::RouteDriver routes, dataplane::conntrack::ConntrackDriver connections,
-                     Callbacks callbacks, Metrics& metrics)
+                     fib::RouteDriver routes, NetworkApply network,
+                     dataplane::conntrack::ConntrackDriver connections, Callbacks callbacks,
+                     telemetry::Metrics& metrics)
     : calculation_(calculation),
       callbacks_(std::move(callbacks)),
       policy_(std::move(policy)),
@@ -50,6 +51,7 @@ Dataplane::Dataplane(event::Loop& calculation, std::unique_ptr<PolicyTarget> pol
           },
           metrics),
       routes_(std::move(routes)),
+      network_(std::move(network)),
       backoff_({.first = event::Duration(200), .longest = event::Duration(30'000)}),
       apply_seconds_(metrics.histogram("caracal_policy_apply_seconds",
                                        "Time of one policy change in the kernel")),
@@ -88,6 +90,17 @@ void Dataplane::start() {
     route_watch_ = std::move(*watch);
   } else {
     log::error("routes are not watched", {{"error", watch.error().message}});
+  }
+  auto tunnels = loop_.watch_fd(network_.tunnel_driver().watch_fd(), {.read = true, .write = false},
+                                [this](event::Ready) {
+                                  const auto changed = network_.tunnel_driver().changed();
+                                  if (!changed || *changed)
+                                    repair_network("tunnels changed by somebody else");
+                                });
+  if (tunnels) {
+    tunnel_watch_ = std::move(*tunnels);
+  } else {
+    log::error("tunnels are not watched", {{"error", tunnels.error().message}});
   }
   drift_timer_ = loop_.after(kDriftLook, [this] { look_for_drift(); });
   thread_ = std::thread([this] { loop_.run(); });
@@ -151,6 +164,22 @@ uint64_t Dataplane::resync_routes() {
   return submit([](Work& work) { work.resync_routes = true; });
 }
 
+uint64_t Dataplane::sync_network(desired::PodNetwork network) {
+  return submit([&](Work& work) {
+    work.network = std::move(network);
+    work.network_delta = {};
+  });
+}
+
+uint64_t Dataplane::apply_network(const desired::PodNetworkDelta& delta,
+                                  const desired::PodNetwork& now) {
+  return submit([&](Work& work) {
+    if (work.network) return desired::apply(*work.network, delta, now);
+    desired::merge(work.network_delta, delta);
+    desired::apply(work.network_parts, delta, now);
+  });
+}
+
 void Dataplane::set_end_connections(bool end) {
   loop_.post([this, end] { connections_.set_enabled(end); });
 }
@@ -202,7 +231,11 @@ void Dataplane::take_work() {
     box_.reset();
   }
   do_policy(work);
+  // New tunnels before the routes through them; those that are not needed any more after.
+  if (work.network) network_.begin(std::move(*work.network));
+  network_.begin(work.network_delta, work.network_parts);
   do_routes(work);
+  network_.end();
   done_sequence_ = work.sequence;
   report();
   schedule_retry();
@@ -294,8 +327,20 @@ void Dataplane::note_routes(const Result<fib::RouteReport>& report) {
   route_problems_ = report->problems;
 }
 
+// A device that has gone takes its routes along, and the kernel does not tell of all of them.
+void Dataplane::repair_network(const char* why) {
+  if (!network_.synced()) return;
+  drifts_.add();
+  log::warn(why);
+  network_.begin_again();
+  calculation_.post([this] { callbacks_.on_route_drift(); });
+  report();
+  schedule_retry();
+}
+
 void Dataplane::schedule_retry() {
-  if (!policy_.pending() && route_problems_.empty() && route_error_.empty()) {
+  if (!policy_.pending() && !network_.pending() && route_problems_.empty() &&
+      route_error_.empty()) {
     backoff_.reset();
     retry_timer_.reset();
     return;
@@ -311,6 +356,7 @@ void Dataplane::retry() {
       errors_.add();
     }
   }
+  if (network_.pending()) network_.begin_again();
   // Routes wait for a link or a neighbour's address; the calculation loop knows when it is safe to
   // look.
   if (!route_problems_.empty() || !route_error_.empty()) {
@@ -321,6 +367,8 @@ void Dataplane::retry() {
 }
 
 void Dataplane::look_for_drift() {
+  if (!network_.pending() && network_.changed_quietly())
+    repair_network("address rules or tunnel peers changed by somebody else");
   const event::Duration took = compare_after_foreign_change();
   drift_timer_ =
       loop_.after(std::max(kDriftLook, took * kDriftPause), [this] { look_for_drift(); });
@@ -362,6 +410,8 @@ void Dataplane::report() {
   for (const fib::RouteProblem& problem : route_problems_) {
     applied.route_problems.push_back(problem.key.to_string() + ": " + problem.error.message);
   }
+  applied.tunnels = network_.tunnels();
+  applied.network_problems = network_.problems();
   applied.elements = sizes(policy_.target().tables());
   for (const auto& [table, size] : applied.elements) {
     element_gauges_.at(table)->set(static_cast<double>(size));

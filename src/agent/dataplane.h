@@ -22,12 +22,15 @@
 #include <vector>
 
 #include "agent/connection_watch.h"
-#include "agent/metrics.h"
+#include "agent/network_apply.h"
 #include "agent/policy_apply.h"
 #include "dataplane/fib/route_driver.h"
+#include "desired/network.h"
 #include "desired/policy_tables.h"
 #include "event/backoff.h"
 #include "event/loop.h"
+#include "jsonio/json.h"
+#include "telemetry/metrics.h"
 
 namespace caracal::agent {
 
@@ -39,8 +42,10 @@ struct Applied {
   std::map<std::string, std::string> closed;  // interface -> why the kernel refused its policy
   std::string route_error;
   std::vector<std::string> route_problems;
-  std::map<std::string, size_t> elements;  // by table
-  std::string connection_error;            // of the last look at live connections
+  json::array tunnels;                        // {device, kind, address, peers, state, problem} each
+  std::vector<std::string> network_problems;  // of tunnels and address rules
+  std::map<std::string, size_t> elements;     // by table
+  std::string connection_error;               // of the last look at live connections
 };
 
 class Dataplane {
@@ -54,8 +59,9 @@ class Dataplane {
     std::function<void(const std::vector<EndedConnection>&)> on_connections_ended;
   };
   Dataplane(event::Loop& calculation, std::unique_ptr<PolicyTarget> policy,
-            dataplane::fib::RouteDriver routes, dataplane::conntrack::ConntrackDriver connections,
-            Callbacks callbacks, Metrics& metrics);
+            dataplane::fib::RouteDriver routes, NetworkApply network,
+            dataplane::conntrack::ConntrackDriver connections, Callbacks callbacks,
+            telemetry::Metrics& metrics);
   ~Dataplane();  // stop()
   Dataplane(const Dataplane&) = delete;
   Dataplane& operator=(const Dataplane&) = delete;
@@ -70,6 +76,9 @@ class Dataplane {
   uint64_t sync_routes(dataplane::fib::RouteTable routes);
   uint64_t apply_routes(const dataplane::fib::RouteDelta& delta);
   uint64_t resync_routes();
+  uint64_t sync_network(desired::PodNetwork network);
+  // `now`: the network after the delta.
+  uint64_t apply_network(const desired::PodNetworkDelta& delta, const desired::PodNetwork& now);
   uint64_t last_sequence() const { return sequence_; }
   // Whether a change of policy ends the connections that it no longer allows. At first it does.
   void set_end_connections(bool end);
@@ -88,6 +97,9 @@ class Dataplane {
     std::optional<dataplane::fib::RouteTable> routes;
     dataplane::fib::RouteDelta route_delta;  // after routes
     bool resync_routes = false;
+    std::optional<desired::PodNetwork> network;
+    desired::PodNetworkDelta network_delta;  // after network
+    desired::PodNetwork network_parts;       // what the delta names, as it is now
   };
   template <typename Merge>
   uint64_t submit(Merge merge);
@@ -97,6 +109,7 @@ class Dataplane {
   void do_routes(Work& work);
   void note_routes(const Result<dataplane::fib::RouteReport>& report);
   void retry();
+  void repair_network(const char* why);
   void schedule_retry();
   void look_for_drift();
   event::Duration compare_after_foreign_change();  // how long it took
@@ -112,6 +125,7 @@ class Dataplane {
   PolicyApply policy_;
   ConnectionWatch connections_;
   dataplane::fib::RouteDriver routes_;
+  NetworkApply network_;
   std::optional<dataplane::fib::RouteTable> unsynced_routes_;  // a first sync that failed
   bool routes_synced_ = false;
   std::string route_error_;
@@ -120,16 +134,17 @@ class Dataplane {
   uint32_t generation_ = 0;  // of nftables after our last transaction
   event::Backoff backoff_;
 
-  Histogram& apply_seconds_;
-  Histogram& sync_seconds_;
-  Counter& applies_;
-  Counter& elements_changed_;
-  Counter& errors_;
-  Counter& drifts_;
-  std::map<std::string, Gauge*> element_gauges_;
+  telemetry::Histogram& apply_seconds_;
+  telemetry::Histogram& sync_seconds_;
+  telemetry::Counter& applies_;
+  telemetry::Counter& elements_changed_;
+  telemetry::Counter& errors_;
+  telemetry::Counter& drifts_;
+  std::map<std::string, telemetry::Gauge*> element_gauges_;
 
   event::Loop loop_;
   event::Handle route_watch_;
+  event::Handle tunnel_watch_;
   event::Handle retry_timer_;
   event::Handle drift_timer_;
   std::thread thread_;

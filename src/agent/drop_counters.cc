@@ -69,7 +69,7 @@ std::optional<std::pair<DropCounters::Key, uint64_t>> DropCounters::parse(const 
   return std::pair{Key{std::move(chain), std::move(comment)}, *packets};
 }
 
-Result<DropCounters> DropCounters::open(Metrics& metrics) {
+Result<DropCounters> DropCounters::open(telemetry::Metrics& metrics) {
   CARACAL_ASSIGN(netlink::Socket socket, netlink::Socket::open(NETLINK_NETFILTER));
   return DropCounters(std::move(socket), metrics);
 }

@@ -11,15 +11,15 @@
 #include <string>
 #include <utility>
 
-#include "agent/metrics.h"
 #include "base/result.h"
 #include "netlink/socket.h"
+#include "telemetry/metrics.h"
 
 namespace caracal::agent {
 
 class DropCounters {
  public:
-  static Result<DropCounters> open(Metrics& metrics);
+  static Result<DropCounters> open(telemetry::Metrics& metrics);
 
   // Brings caracal_dropped_packets_total up to date. Errors: what the kernel refused.
   Status read();
@@ -29,11 +29,11 @@ class DropCounters {
   static std::optional<std::pair<Key, uint64_t>> parse(const nlmsghdr* message);
 
  private:
-  DropCounters(netlink::Socket socket, Metrics& metrics)
+  DropCounters(netlink::Socket socket, telemetry::Metrics& metrics)
       : socket_(std::move(socket)), metrics_(&metrics) {}
 
   netlink::Socket socket_;
-  Metrics* metrics_;
+  telemetry::Metrics* metrics_;
   std::map<Key, uint64_t> last_;
 };
 

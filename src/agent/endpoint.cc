@@ -24,13 +24,16 @@ dataplane::link::PodLinkSpec link_spec(const Endpoint& endpoint) {
   spec.netns_path = endpoint.netns;
   spec.addresses = endpoint.addresses;
   spec.mtu = endpoint.mtu;
+  spec.pod_mac = endpoint.mac;
   return spec;
 }
 
 ipam::Attributes to_attributes(const Endpoint& endpoint) {
-  return {{"network", endpoint.network}, {"namespace", endpoint.pod.ns},
-          {"pod", endpoint.pod.name},    {"interface", endpoint.interface},
-          {"netns", endpoint.netns},     {"mtu", std::to_string(endpoint.mtu)}};
+  ipam::Attributes out = {{"network", endpoint.network}, {"namespace", endpoint.pod.ns},
+                          {"pod", endpoint.pod.name},    {"interface", endpoint.interface},
+                          {"netns", endpoint.netns},     {"mtu", std::to_string(endpoint.mtu)}};
+  if (endpoint.mac) out.emplace("mac", endpoint.mac->to_string());
+  return out;
 }
 
 Endpoint endpoint_of(const ipam::Lease& lease) {
@@ -38,13 +41,15 @@ Endpoint endpoint_of(const ipam::Lease& lease) {
     const auto found = lease.attributes.find(key);
     return found == lease.attributes.end() ? std::string() : found->second;
   };
+  const auto mac = net::MacAddr::parse(text("mac"));
   return {lease.id,
           text("network"),
           {text("namespace"), text("pod")},
           text("interface"),
           text("netns"),
           static_cast<uint32_t>(parse_decimal(text("mtu"), 65535).value_or(0)),
-          lease.addresses};
+          lease.addresses,
+          mac ? std::optional(*mac) : std::nullopt};
 }
 
 }  // namespace caracal::agent

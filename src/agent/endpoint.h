@@ -4,6 +4,7 @@
 // Plain value.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "model/object.h"
 #include "model/update.h"
 #include "net/ip_addr.h"
+#include "net/mac_addr.h"
 
 namespace caracal::agent {
 
@@ -23,6 +25,7 @@ struct Endpoint {
   std::string netns;      // path, as the runtime gave it
   uint32_t mtu = 0;
   std::vector<net::IpAddr> addresses;
+  std::optional<net::MacAddr> mac = {};  // of the pod's interface; none: the kernel chooses
   bool operator==(const Endpoint&) const = default;
   std::string to_string() const;  // "pod dev/pod1 (container/eth0)"
 };

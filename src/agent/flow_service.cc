@@ -52,7 +52,7 @@ void write_log(const flowlog::Record& record) {
 }  // namespace
 
 FlowService::FlowService(event::Loop& loop, const Options& options, const CniService& cni,
-                         const LinkMonitor& links, Metrics& metrics)
+                         const LinkMonitor& links, telemetry::Metrics& metrics)
     : loop_(loop),
       options_(options),
       cni_(cni),

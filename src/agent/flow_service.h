@@ -15,7 +15,6 @@
 #include "agent/cni_service.h"
 #include "agent/flow_watch.h"
 #include "agent/link_monitor.h"
-#include "agent/metrics.h"
 #include "agent/options.h"
 #include "flowlog/attribution.h"
 #include "flowlog/file_sink.h"
@@ -23,13 +22,14 @@
 #include "flowlog/world_index.h"
 #include "rpc/message.h"
 #include "rpc/server.h"
+#include "telemetry/metrics.h"
 
 namespace caracal::agent {
 
 class FlowService {
  public:
   FlowService(event::Loop& loop, const Options& options, const CniService& cni,
-              const LinkMonitor& links, Metrics& metrics);
+              const LinkMonitor& links, telemetry::Metrics& metrics);
   // Opens the file sink and begins to read the log groups; says in status() what does not work.
   void start();
   bool running() const { return watch_ != nullptr; }
@@ -59,7 +59,7 @@ class FlowService {
   const Options& options_;
   const CniService& cni_;
   const LinkMonitor& links_;
-  Metrics& metrics_;
+  telemetry::Metrics& metrics_;
   flowlog::WorldIndex world_;
   flowlog::RecordFeed feed_;
   std::string error_;
@@ -70,7 +70,7 @@ class FlowService {
   bool writing_ = false;
   uint64_t unwritten_dropped_ = 0;  // records that did not fit while the file was slow
 
-  Counter& records_;
+  telemetry::Counter& records_;
   std::unique_ptr<FlowWatch> watch_;  // last: it ends first
 };
 

@@ -12,7 +12,8 @@ constexpr event::Duration kExpireEvery{250};
 }
 
 Result<std::unique_ptr<FlowWatch>> FlowWatch::start(event::Loop& receiver, Deliver deliver,
-                                                    flowlog::FlowLimits limits, Metrics& metrics) {
+                                                    flowlog::FlowLimits limits,
+                                                    telemetry::Metrics& metrics) {
   std::unique_ptr<FlowWatch> watch(new FlowWatch(receiver, std::move(deliver), limits, metrics));
   for (const uint16_t group : {nft::kDeniedGroup, nft::kLoggedGroup}) {
     CARACAL_ASSIGN(flowlog::NflogReader reader, flowlog::NflogReader::open(group));
@@ -29,7 +30,7 @@ Result<std::unique_ptr<FlowWatch>> FlowWatch::start(event::Loop& receiver, Deliv
 }
 
 FlowWatch::FlowWatch(event::Loop& receiver, Deliver deliver, flowlog::FlowLimits limits,
-                     Metrics& metrics)
+                     telemetry::Metrics& metrics)
     : receiver_(receiver),
       deliver_(std::move(deliver)),
       gate_(limits),

@@ -12,11 +12,11 @@
 #include <thread>
 #include <vector>
 
-#include "agent/metrics.h"
 #include "base/result.h"
 #include "event/loop.h"
 #include "flowlog/flow_gate.h"
 #include "flowlog/nflog_reader.h"
+#include "telemetry/metrics.h"
 
 namespace caracal::agent {
 
@@ -26,7 +26,8 @@ class FlowWatch {
   // `deliver` runs on `receiver`. Errors: kConflict: another process reads the log groups; what the
   // kernel refuses.
   static Result<std::unique_ptr<FlowWatch>> start(event::Loop& receiver, Deliver deliver,
-                                                  flowlog::FlowLimits limits, Metrics& metrics);
+                                                  flowlog::FlowLimits limits,
+                                                  telemetry::Metrics& metrics);
   ~FlowWatch();
   FlowWatch(const FlowWatch&) = delete;
   FlowWatch& operator=(const FlowWatch&) = delete;
@@ -37,7 +38,8 @@ class FlowWatch {
   uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
 
  private:
-  FlowWatch(event::Loop& receiver, Deliver deliver, flowlog::FlowLimits limits, Metrics& metrics);
+  FlowWatch(event::Loop& receiver, Deliver deliver, flowlog::FlowLimits limits,
+            telemetry::Metrics& metrics);
   void read(flowlog::NflogReader& reader);
   void expire();
   void hand_on(std::vector<flowlog::Flow> flows);
@@ -51,9 +53,9 @@ class FlowWatch {
   std::atomic<uint64_t> dropped_{0};
   uint64_t lost_told_ = 0;
   uint64_t dropped_told_ = 0;
-  Counter& packets_;
-  Counter& lost_counter_;
-  Counter& dropped_counter_;
+  telemetry::Counter& packets_;
+  telemetry::Counter& lost_counter_;
+  telemetry::Counter& dropped_counter_;
 
   event::Loop loop_;
   std::vector<event::Handle> watches_;

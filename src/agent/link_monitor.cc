@@ -100,7 +100,7 @@ void LinkMonitor::take_address(const nlmsghdr* message) {
   const auto found = interfaces_.find(header->ifa_index);
   if (!address || found == interfaces_.end()) return;
   if (message->nlmsg_type == RTM_NEWADDR) {
-    found->second.addresses.insert(*address);
+    found->second.addresses[*address] = header->ifa_prefixlen;
   } else {
     found->second.addresses.erase(*address);
   }
@@ -127,14 +127,22 @@ void LinkMonitor::report() {
 void LinkMonitor::tell() {
   std::map<std::string, model::HostInterface> now;
   std::set<net::IpAddr> addresses;
-  std::vector<netlink::Link> links;
+  std::vector<HostLink> links;
   for (const auto& [index, one] : interfaces_) {
-    links.push_back(one.link);
     if (is_pod(one.link.name)) continue;
-    addresses.insert(one.addresses.begin(), one.addresses.end());
+    const bool loopback = (one.link.flags & IFF_LOOPBACK) != 0;
+    HostLink link{index, one.link.name, one.link.kind, one.link.up(), loopback, one.link.mtu, {}};
+    model::HostInterface interface {
+      one.link.name, {}
+    };
+    for (const auto& [address, bits] : one.addresses) {
+      addresses.insert(address);
+      link.addresses.push_back({address, bits});
+      interface.addresses.push_back(address);
+    }
+    links.push_back(std::move(link));
     // What goes over the loopback never leaves the host.
-    if ((one.link.flags & IFF_LOOPBACK) != 0) continue;
-    now[one.link.name] = {one.link.name, {one.addresses.begin(), one.addresses.end()}};
+    if (!loopback) now[one.link.name] = std::move(interface);
   }
   if (addresses != told_addresses_) {
     told_addresses_ = addresses;
@@ -149,11 +157,21 @@ void LinkMonitor::tell() {
       callbacks_.on_host_interface({name, interface});
   }
   told_ = std::move(now);
-  if (const uint32_t mtu = pod_mtu(links, prefix_); mtu != mtu_) {
+  if (const uint32_t mtu = host_mtu(links, mtu_pattern_); mtu != mtu_) {
     mtu_ = mtu;
     callbacks_.on_mtu(mtu);
   }
+  if (links != told_links_) {
+    told_links_ = std::move(links);
+    if (callbacks_.on_host_links) callbacks_.on_host_links(told_links_);
+  }
   if (std::exchange(pods_changed_, false)) callbacks_.on_pod_links();
+}
+
+void LinkMonitor::set_mtu_pattern(const std::string& pattern) {
+  if (pattern == mtu_pattern_) return;
+  mtu_pattern_ = pattern;
+  if (reporting_) tell();
 }
 
 std::string LinkMonitor::name_of(uint32_t index) const {

@@ -2,8 +2,8 @@
 //
 // On the calculation loop, fed by the kernel (rtnetlink notifications). Tells of three things: the
 // host's own interfaces (for host endpoints, and to know the node's addresses), that a pod's link
-// came or went, and the MTU that pods should have. Nothing is told during open(); report() tells
-// everything once.
+// came or went, and the MTU of the links that lead to other nodes. Nothing is told during open();
+// report() tells everything once.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,9 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
+#include "agent/host_links.h"
 #include "base/result.h"
 #include "event/loop.h"
 #include "model/update.h"
@@ -26,8 +28,10 @@ class LinkMonitor {
   struct Callbacks {
     std::function<void(const model::HostInterfaceUpdate&)> on_host_interface;
     std::function<void(const std::set<net::IpAddr>&)> on_host_addresses;  // all of the host's
-    std::function<void()> on_pod_links;  // links with the prefix came or went
-    std::function<void(uint32_t)> on_mtu;
+    std::function<void()> on_pod_links;    // links with the prefix came or went
+    std::function<void(uint32_t)> on_mtu;  // smallest of the host's own links
+    // The host's own interfaces with their addresses, in the order of their index.
+    std::function<void(const std::vector<HostLink>&)> on_host_links = {};
   };
   // Links whose name begins with `prefix` are pods'.
   static Result<std::unique_ptr<LinkMonitor>> open(event::Loop& loop, std::string prefix,
@@ -40,6 +44,11 @@ class LinkMonitor {
   // Takes in what the kernel has told by now, without waiting for the loop's turn.
   void refresh();
 
+  // Which interfaces' MTU counts (FelixConfiguration mtuIfacePattern); empty: all of the host's
+  // that are no tunnels.
+  void set_mtu_pattern(const std::string& pattern);
+  const std::vector<HostLink>& host_links() const { return told_links_; }
+
   bool has_link(const std::string& name) const { return names_.contains(name); }
   std::string name_of(uint32_t index) const;  // empty: no such interface
   uint32_t mtu() const { return mtu_; }
@@ -47,7 +56,7 @@ class LinkMonitor {
  private:
   struct Interface {
     netlink::Link link;
-    std::set<net::IpAddr> addresses;
+    std::map<net::IpAddr, int> addresses;  // with the prefix length
   };
   LinkMonitor(std::string prefix, Callbacks callbacks, netlink::Socket events,
               netlink::Socket questions);
@@ -65,7 +74,9 @@ class LinkMonitor {
   std::map<std::string, uint32_t> names_;
   std::map<std::string, model::HostInterface> told_;
   std::set<net::IpAddr> told_addresses_;
+  std::vector<HostLink> told_links_;
   uint32_t mtu_ = 0;
+  std::string mtu_pattern_;
   bool pods_changed_ = false;
   bool reporting_ = false;
   event::Handle watch_;

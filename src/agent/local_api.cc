@@ -5,7 +5,7 @@
 
 #include <array>
 
-#include "agent/metrics.h"
+#include "telemetry/metrics.h"
 
 namespace caracal::agent {
 namespace {
@@ -89,8 +89,8 @@ void add_rare_tables(const desired::PolicyTables& tables, json::object& out) {
   rows("refused", tables.refused);
   json::array& own = out["ownSplits"].emplace_array();
   for (const auto& [key, group] : tables.own_splits) {
-    own.push_back(json::object{
-        {"group", key.group}, {"address", key.address.to_string()}, {"becomes", group}});
+    own.push_back(
+        json::object{{"group", key.group}, {"ownIdentity", key.identity}, {"becomes", group}});
   }
   json::array& ports = out["portSplits"].emplace_array();
   for (const auto& [key, group] : tables.port_splits) {
@@ -205,16 +205,30 @@ json::array LocalApi::endpoints() const {
   return out;
 }
 
+// {addresses, mtu, routes, ipam, tunnels, rules, bgp, problems}
+json::object LocalApi::network_status() const {
+  json::object network;
+  parts_.network.add_status(network);
+  network["ipam"] = parts_.addresses.status();
+  const Applied& applied = parts_.calculation.applied();
+  network["tunnels"] = applied.tunnels;
+  json::array& problems = network["problems"].as_array();
+  if (!applied.route_error.empty()) problems.emplace_back("routes: " + applied.route_error);
+  for (const auto* list : {&applied.route_problems, &applied.network_problems}) {
+    for (const std::string& problem : *list) problems.emplace_back(problem);
+  }
+  return network;
+}
+
 json::object LocalApi::status() const {
   json::object out;
-  const auto text = [](const std::string& t) { return t; };
   const std::string reason = not_ready_reason();
   out["node"] = parts_.options.node_name;
   out["version"] = parts_.options.version;
   out["pid"] = ::getpid();
   out["uptimeSeconds"] =
       std::chrono::duration_cast<std::chrono::seconds>(event::Clock::now() - start_).count();
-  out["residentBytes"] = resident_bytes();
+  out["residentBytes"] = telemetry::resident_bytes();
   out["mtu"] = parts_.options.mtu;
   out["ready"] = reason.empty();
   if (!reason.empty()) out["reason"] = reason;
@@ -229,11 +243,7 @@ json::object LocalApi::status() const {
     unreadable.push_back(json::object{{"object", object}, {"error", why}});
   }
 
-  json::array& ranges = out["podCIDRs"].emplace_array();
-  for (const ipam::RangeUse& use : parts_.leases.allocator().use()) {
-    ranges.push_back(
-        json::object{{"cidr", use.cidr.to_string()}, {"usable", use.usable}, {"used", use.used}});
-  }
+  out["network"] = network_status();
   out["endpoints"] = endpoints();
   json::array& invalid = out["invalidPolicies"].emplace_array();
   for (const auto& [id, why] : parts_.calculation.invalid_policies()) {
@@ -248,13 +258,6 @@ json::object LocalApi::status() const {
   for (const auto& [table, size] : applied.elements) elements[table] = size;
   if (!applied.connection_error.empty()) dataplane["connectionError"] = applied.connection_error;
   out["flowLog"] = parts_.flows.status();
-
-  json::object& routes = out["routes"].emplace_object();
-  routes["nodes"] = parts_.calculation.node_routes().routes.size();
-  if (!applied.route_error.empty()) routes["error"] = applied.route_error;
-  json::array problems = texts(parts_.calculation.node_routes().problems, text);
-  for (const std::string& problem : applied.route_problems) problems.emplace_back(problem);
-  routes["problems"] = std::move(problems);
 
   const auto counts = parts_.calculation.engine().counts();
   json::object& policy = out["policy"].emplace_object();
@@ -274,7 +277,13 @@ json::object LocalApi::status() const {
 void LocalApi::handle(const rpc::Request& request, const rpc::Server::Respond& respond) {
   if (request.method == "cni") return handle_cni(request.params, respond);
   if (request.method == "flows") return parts_.flows.handle(request.params, respond);
-  if (request.method == "status") return respond(rpc::success(status()));
+  if (request.method == "status") {
+    return parts_.bgp.status([this, respond](json::object bgp) {
+      json::object out = status();
+      out["network"].as_object()["bgp"] = std::move(bgp);
+      respond(rpc::success(std::move(out)));
+    });
+  }
   if (request.method == "health") {
     const std::string reason = not_ready_reason();
     return respond(rpc::success(json::object{{"ready", reason.empty()}, {"reason", reason}}));

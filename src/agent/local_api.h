@@ -11,13 +11,15 @@
 #include <string>
 #include <vector>
 
+#include "agent/address_source.h"
+#include "agent/bgp_service.h"
 #include "agent/calculation.h"
 #include "agent/cluster_watch.h"
 #include "agent/cni_service.h"
 #include "agent/flow_service.h"
 #include "agent/options.h"
+#include "agent/pod_network.h"
 #include "event/watchdog.h"
-#include "ipam/lease_book.h"
 #include "jsonio/json.h"
 #include "rpc/message.h"
 #include "rpc/server.h"
@@ -32,7 +34,9 @@ class LocalApi {
     const Options& options;
     const Calculation& calculation;
     const ClusterWatch& cluster;
-    const ipam::LeaseBook& leases;
+    const AddressSource& addresses;
+    const PodNetwork& network;
+    BgpService& bgp;
     const event::Watchdog& watchdog;
     std::string server;  // of the API
     CniService& cni;
@@ -48,6 +52,7 @@ class LocalApi {
  private:
   void handle_cni(const json::value& params, const rpc::Server::Respond& respond);
   json::array endpoints() const;
+  json::object network_status() const;
 
   Parts parts_;
   event::Clock::time_point start_ = event::Clock::now();

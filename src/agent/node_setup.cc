@@ -1,19 +1,21 @@
 #include "agent/node_setup.h"
 
 #include <fmt/format.h>
-#include <net/if.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 
 #include "agent/endpoint.h"
+#include "agent/node_address.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/strings.h"
 #include "dataplane/fib/route_driver.h"
 #include "dataplane/link/pod_link.h"
+#include "dataplane/netrules/net_rules_driver.h"
 #include "dataplane/nft/nft_driver.h"
+#include "dataplane/tunnel/tunnel_driver.h"
 #include "ipam/lease_book.h"
 #include "jsonio/json.h"
 
@@ -53,13 +55,18 @@ Status prepare_node(const std::string& state_dir) {
   return dataplane::link::enable_forwarding();
 }
 
-uint32_t pod_mtu(const std::vector<netlink::Link>& links, const std::string& interface_prefix) {
+uint32_t host_mtu(const std::vector<HostLink>& links, const std::string& pattern) {
+  static constexpr std::array<std::string_view, 9> kTunnels = {
+      "vxlan", "ipip", "sit", "ip6tnl", "gre", "wireguard", "dummy", "ifb", "geneve"};
+  const auto counts = [&](const HostLink& link) {
+    if (!pattern.empty()) return matches_pattern(pattern, link.name);
+    return !is_virtual_interface(link.name) &&
+           std::find(kTunnels.begin(), kTunnels.end(), link.kind) == kTunnels.end();
+  };
   uint32_t smallest = 0;
-  for (const netlink::Link& link : links) {
-    if (!link.up() || (link.flags & IFF_LOOPBACK) != 0 || link.name.starts_with(interface_prefix))
-      continue;
+  for (const HostLink& link : links) {
     // Less than any IPv6 link may have is no path of pods.
-    if (link.mtu < 1280) continue;
+    if (!link.up || link.loopback || link.mtu < 1280 || !counts(link)) continue;
     smallest = smallest == 0 ? link.mtu : std::min(smallest, link.mtu);
   }
   return std::min<uint32_t>(smallest == 0 ? 1500 : smallest, 65535);
@@ -92,12 +99,17 @@ Status uninstall(const Options& options) {
   }
   auto routes = dataplane::fib::RouteDriver::open();
   note("routes", routes ? routes->remove() : fail(routes.error()));
+  auto tunnels = dataplane::tunnel::TunnelDriver::open();
+  note("tunnels", tunnels ? tunnels->remove() : fail(tunnels.error()));
+  auto rules = dataplane::netrules::NetRulesDriver::open();
+  note("address rules", rules ? rules->remove() : fail(rules.error()));
   auto policy = dataplane::nft::NftDriver::open(
       {.table = "caracal", .interface_prefix = options.interface_prefix});
   note("policy table", policy ? policy->remove() : fail(policy.error()));
   note("settings", restore_settings(options.state_dir));
   if (first) {
-    for (const char* file : {"/leases", "/leases.lock", "/leases.damaged", "/sysctls.json"}) {
+    for (const char* file :
+         {"/leases", "/leases.lock", "/leases.damaged", "/sysctls.json", "/wireguard.key"}) {
       ::unlink((options.state_dir + file).c_str());
     }
     ::rmdir(options.state_dir.c_str());  // stays when somebody else keeps files there

@@ -8,18 +8,19 @@
 #include <string>
 #include <vector>
 
+#include "agent/host_links.h"
 #include "agent/options.h"
 #include "base/result.h"
-#include "netlink/rtnetlink.h"
 
 namespace caracal::agent {
 
 // Turns forwarding on, after recording what was there.
 Status prepare_node(const std::string& state_dir);
 
-// The MTU for pods: the smallest of the host's links that are up, those of pods and lo left out;
-// 1500 without any.
-uint32_t pod_mtu(const std::vector<netlink::Link>& links, const std::string& interface_prefix);
+// The smallest MTU of the host's links that are up; lo, tunnels and bridges of other networks left
+// out (is_virtual_interface()), or those whose name the regular expression `pattern` matches, when
+// there is one. 1500 without any.
+uint32_t host_mtu(const std::vector<HostLink>& links, const std::string& pattern);
 
 // Takes away everything Caracal made on this node: policy table, routes, pod links, state files;
 // restores the recorded settings. Pods that still run lose their network. Refuses while an agent

@@ -93,7 +93,7 @@ TEST(AffectedInterfaces, ThroughRareTables) {
   PolicyTables tables = world();
   tables.otherwise = {{2, 30}};
   // Group 1 leads to group 3 for one own address, and that to group 4 by source port.
-  tables.own_splits = {{{1, net::IpAddr::v4(9)}, 3}};
+  tables.own_splits = {{{1, 9}, 3}};
   tables.port_splits = {{{3, desired::PortSpace::kTcp, 0}, 4}};
   tables.peers[{4, 5}] = 40;
   PolicyDelta behind_splits;

@@ -153,7 +153,8 @@ std::optional<kube::Request> status_request(const calico::Collection& collection
   return event_request(collection, findings, object, node, now);
 }
 
-PolicyStatus::PolicyStatus(kube::Client& client, PolicyStatusOptions options, Metrics& metrics)
+PolicyStatus::PolicyStatus(kube::Client& client, PolicyStatusOptions options,
+                           telemetry::Metrics& metrics)
     : client_(client),
       options_(std::move(options)),
       written_(metrics.counter("caracal_policy_status_total",

@@ -15,12 +15,12 @@
 #include <string>
 #include <vector>
 
-#include "agent/metrics.h"
 #include "calico/decode.h"
 #include "event/backoff.h"
 #include "event/loop.h"
 #include "jsonio/json.h"
 #include "kube/client.h"
+#include "telemetry/metrics.h"
 
 namespace caracal::agent {
 
@@ -41,7 +41,7 @@ std::optional<kube::Request> status_request(const calico::Collection& collection
 
 class PolicyStatus {
  public:
-  PolicyStatus(kube::Client& client, PolicyStatusOptions options, Metrics& metrics);
+  PolicyStatus(kube::Client& client, PolicyStatusOptions options, telemetry::Metrics& metrics);
 
   void note(const calico::Collection& collection, const model::ObjectName& name,
             const std::vector<calico::Finding>& findings, const json::value* object);
@@ -62,8 +62,8 @@ class PolicyStatus {
 
   kube::Client& client_;
   PolicyStatusOptions options_;
-  Counter& written_;
-  Counter& dropped_;
+  telemetry::Counter& written_;
+  telemetry::Counter& dropped_;
   std::map<Key, Pending> pending_;
   event::Handle timer_;
   kube::Call call_;

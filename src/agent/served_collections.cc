@@ -1,5 +1,7 @@
 #include "agent/served_collections.h"
 
+#include <utility>
+
 #include "base/log.h"
 #include "jsonio/json.h"
 
@@ -7,10 +9,20 @@ namespace caracal::agent {
 namespace {
 
 constexpr event::Duration kAgain{1'000};
+// Definitions come in dozens, each with two or three events.
+constexpr event::Duration kGathering{100};
+constexpr std::string_view kDefinitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+// The schemas are large, and not wanted.
+constexpr std::string_view kMetadataList =
+    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
+constexpr std::string_view kMetadata =
+    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
+constexpr std::chrono::seconds kWatchTime{300};
+constexpr std::chrono::seconds kWatchGrace{30};
 
 std::set<std::string> wanted_versions() {
   std::set<std::string> versions;
-  for (const calico::Collection& collection : calico::collections()) {
+  for (const calico::Collection& collection : calico::all_collections()) {
     if (!collection.always) versions.insert(collection.api_version());
   }
   return versions;
@@ -93,7 +105,7 @@ void ServedCollections::take_version(const std::string& group_version,
   const auto list = jsonio::parse(response->body);
   if (!list) return;
   for (const json::value& resource : jsonio::get_array(*list, {"resources"})) {
-    for (const calico::Collection& collection : calico::collections()) {
+    for (const calico::Collection& collection : calico::all_collections()) {
       if (collection.plural == jsonio::get_string(resource, {"name"}) && !collection.always &&
           collection.api_version() == group_version) {
         served.insert(&collection);
@@ -107,11 +119,65 @@ void ServedCollections::finish() {
   Served served;
   for (const auto& [version, part] : by_version_) served.insert(part.begin(), part.end());
   asking_ = false;
-  ask_in(period_);
+  ask_in(std::exchange(changed_meanwhile_, false) ? kGathering : period_);
   if (known_ && served == told_) return;
   known_ = true;
   told_ = served;
   on_change_(told_);
+}
+
+// ---- The watch of definitions: that something changed, not what. ----
+
+void ServedCollections::follow_definitions_in(event::Duration delay) {
+  definitions_.cancel();
+  definitions_timer_ = client_.loop().after(delay, [this] { find_definitions(); });
+}
+
+// From where to watch: a list of one says it.
+void ServedCollections::find_definitions() {
+  kube::Request request;
+  request.path = kDefinitions;
+  request.query.emplace_back("limit", "1");
+  request.accept = kMetadataList;
+  definitions_ = client_.request(std::move(request), [this](Result<kube::Response> response) {
+    std::string version;
+    if (response) {
+      if (const auto list = jsonio::parse(response->body)) {
+        version = jsonio::get_string(*list, {"metadata", "resourceVersion"});
+      }
+    }
+    if (!version.empty()) return watch_definitions(version);
+    log::debug("definitions of kinds are not watched; discovery is asked from time to time",
+               {{"error", response ? "no resourceVersion" : response.error().message}});
+    follow_definitions_in(period_);
+  });
+}
+
+void ServedCollections::watch_definitions(const std::string& resource_version) {
+  kube::Request request;
+  request.path = kDefinitions;
+  request.query.emplace_back("watch", "true");
+  request.query.emplace_back("resourceVersion", resource_version);
+  request.query.emplace_back("timeoutSeconds", std::to_string(kWatchTime.count()));
+  request.accept = kMetadata;
+  request.timeout = kWatchTime + kWatchGrace;
+  kube::Client::Stream stream;
+  // What was before it, or between two watches, is found by asking.
+  stream.on_open = [this] { definition_changed(); };
+  stream.on_chunk = [this](std::string_view) { definition_changed(); };
+  stream.on_end = [this](const Status& end) { follow_definitions_in(end ? kAgain : period_); };
+  definitions_ = client_.stream(std::move(request), std::move(stream));
+}
+
+void ServedCollections::definition_changed() {
+  if (changed_timer_.active()) return;
+  changed_timer_ = client_.loop().after(kGathering, [this] {
+    if (asking_ || !known_) {
+      changed_meanwhile_ = true;
+    } else {
+      ask();
+    }
+  });
 }
 
 }  // namespace caracal::agent

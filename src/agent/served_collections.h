@@ -1,6 +1,8 @@
 // ServedCollections: which of the collections that policy may depend on the API server serves now.
 //
-// Asks for discovery again and again: a CRD may be installed, or go, at any time. A group whose
+// Asks for discovery again and again: a CRD may be installed, or go, at any time. A watch of the
+// definitions tells when, so that it is known within a second; where that is not allowed or breaks
+// down, the period is what remains. A group whose
 // answer fails (an aggregated API server that is down) counts as it did before: not served, at the
 // start, so that nobody waits for a server that may itself run in pods. On the client's loop.
 #pragma once
@@ -23,7 +25,10 @@ class ServedCollections {
   using OnChange = std::function<void(const Served&)>;
 
   ServedCollections(kube::Client& client, event::Duration period, OnChange on_change);
-  void start() { ask(); }
+  void start() {
+    ask();
+    find_definitions();
+  }
   // Something looks different: asks again soon.
   void hurry();
   bool known() const { return known_; }
@@ -35,6 +40,10 @@ class ServedCollections {
   void ask_version(const std::string& group_version);
   void take_version(const std::string& group_version, const Result<kube::Response>& response);
   void finish();
+  void find_definitions();
+  void watch_definitions(const std::string& resource_version);
+  void follow_definitions_in(event::Duration delay);
+  void definition_changed();
 
   kube::Client& client_;
   event::Duration period_;
@@ -45,6 +54,10 @@ class ServedCollections {
   bool asking_ = false;
   event::Handle timer_;
   std::map<std::string, kube::Call> calls_;  // by group and version; "": the groups
+  bool changed_meanwhile_ = false;           // a definition, while discovery was asked
+  kube::Call definitions_;
+  event::Handle definitions_timer_;
+  event::Handle changed_timer_;
 };
 
 }  // namespace caracal::agent

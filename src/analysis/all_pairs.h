@@ -1,8 +1,9 @@
 // Who reaches whom, over all pairs of pods at once, as counts.
 //
-// The pods are laid out in the order of their places; what may reach one place is a bitmap over
-// them, kept up to date while the places are walked through: only where a source's egress changes
-// its mind are bits turned.
+// The pods are laid out in the order of their places. For each thing that destinations demand of
+// sources there is a bitmap of the pods that meet it, kept up to date while the places are walked
+// through: only where a source's egress changes its mind are bits turned. A destination's count is
+// then bits counted in the stretches of its ingress row.
 #pragma once
 
 #include <cstdint>

@@ -16,20 +16,6 @@ using policy::PortSet;
 // Beyond this, columns are numbered.
 constexpr size_t kNamedColumns = 8;
 
-// What a cell is in a legend: the ports, and whether for some pods only.
-std::string describe(const PairPorts& ports) {
-  if (ports.any == ports.all) return port_text(ports.any);
-  if (ports.all.empty()) return port_text(ports.any) + " (some pods only)";
-  return fmt::format("{} (some pods only; all: {})", port_text(ports.any), port_text(ports.all));
-}
-
-std::string letters(size_t index) {
-  std::string out;
-  for (size_t i = index + 1; i > 0; i = (i - 1) / 26)
-    out.insert(out.begin(), static_cast<char>('a' + (i - 1) % 26));
-  return out;
-}
-
 // Columns that a text takes: one a character (the marks are the only ones not ASCII).
 size_t width_of(std::string_view text) {
   return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {

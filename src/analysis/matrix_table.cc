@@ -2,7 +2,22 @@
 
 #include <fmt/format.h>
 
+#include "analysis/port_text.h"
+
 namespace caracal::analysis {
+
+std::string describe(const PairPorts& ports) {
+  if (ports.any == ports.all) return port_text(ports.any);
+  if (ports.all.empty()) return port_text(ports.any) + " (some pods only)";
+  return fmt::format("{} (some pods only; all: {})", port_text(ports.any), port_text(ports.all));
+}
+
+std::string letters(size_t index) {
+  std::string out;
+  for (size_t i = index + 1; i > 0; i = (i - 1) / 26)
+    out.insert(out.begin(), static_cast<char>('a' + (i - 1) % 26));
+  return out;
+}
 
 std::string part_label(const ExternalPart& part) {
   const std::string first = range_text(part.ranges.front());

@@ -2,6 +2,7 @@
 // to the renderers.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,7 @@ struct TableEnd {
 struct MatrixTable {
   std::vector<TableEnd> rows;     // sources
   std::vector<TableEnd> columns;  // destinations
-  // Row after row. A null pointer: not asked (a pod and itself).
+  // Row after row. None: not asked (a pod and itself, from outside to outside).
   std::vector<std::optional<PairPorts>> cells;
 
   const std::optional<PairPorts>& at(size_t row, size_t column) const {
@@ -26,6 +27,10 @@ struct MatrixTable {
   }
 };
 
+// What a cell is in a legend: the ports, and whether for some pods only.
+std::string describe(const PairPorts& ports);
+// The sign of an entry of a legend: a, b, ... z, aa, ...
+std::string letters(size_t index);
 // "10.0.0.0/8", "10.0.0.0/8 +3" when there are more ranges.
 std::string part_label(const ExternalPart& part);
 MatrixTable make_table(const Connectivity& matrix);

@@ -1,5 +1,7 @@
 #include "analysis/peer_table.h"
 
+#include "analysis/parallel.h"
+
 namespace caracal::analysis {
 namespace {
 
@@ -64,6 +66,7 @@ PeerId PeerTable::add(std::string key, const model::Peer& peer, bool target) {
   Entry& entry = entries_.emplace_back();
   entry.peer = peer;
   entry.target = target;
+  if (const auto* endpoints = std::get_if<model::EndpointPeer>(&peer)) questions_.ask(*endpoints);
   if (target) return it->second;
   if (const auto* endpoints = std::get_if<model::EndpointPeer>(&peer)) {
     entry.selects_pods = true;
@@ -112,13 +115,27 @@ void PeerTable::add_slices(Entry& entry, const model::ServicePeer& peer) {
   }
 }
 
-void PeerTable::resolve(PodClasses& classes, const PeerLine& line) {
+void PeerTable::match(PodClasses& classes, unsigned threads) {
+  std::vector<RangeSet*> sets;
   for (Entry& entry : entries_) {
-    if (const auto* endpoints = std::get_if<model::EndpointPeer>(&entry.peer)) {
-      RangeSet held = classes.match(*endpoints);
-      if (!entry.target) entry.pod_places = line.of_classes(held);
+    if (std::holds_alternative<model::EndpointPeer>(entry.peer)) sets.push_back(&entry.classes);
+  }
+  run_parallel(threads, entries_.size(), [&](size_t i) {
+    Entry& entry = entries_[i];
+    if (const auto* endpoints = std::get_if<model::EndpointPeer>(&entry.peer))
+      entry.classes = classes.match(*endpoints);
+  });
+  classes.merge(sets, threads);
+}
+
+void PeerTable::resolve(const PeerLine& line, unsigned threads) {
+  run_parallel(threads, entries_.size(), [&](size_t i) {
+    Entry& entry = entries_[i];
+    if (entry.target) return;
+    if (entry.selects_pods) {
+      entry.pod_places = line.of_classes(entry.classes);
+      entry.classes = {};
       entry.places = entry.pod_places;
-      if (entry.target) entry.classes = std::move(held);
     }
     for (const AddressSpace::SetId set : entry.address_sets)
       entry.places = unite(entry.places, line.of_address_classes(space_.classes(set)));
@@ -126,7 +143,7 @@ void PeerTable::resolve(PodClasses& classes, const PeerLine& line) {
       slice.places = line.of_address_classes(space_.classes(slice.addresses));
       entry.places = unite(entry.places, slice.places);
     }
-  }
+  });
 }
 
 std::vector<PeerPart> PeerTable::destination_parts(PeerId peer) const {

@@ -1,7 +1,8 @@
 // PeerTable: the distinct peers that policies name, and where on the line each of them is.
 //
-// Fed by Reachability in three steps: add() every peer; give the address sets to the AddressSpace
-// (done by add); resolve() once the line is built. Read-only afterwards (from any thread).
+// Fed by Reachability (and lint) in three steps: add() every peer, which gives the address sets to
+// the AddressSpace; match() the classes of pods, which merges those that no peer tells apart;
+// resolve() once the line is built. Read-only afterwards (from any thread).
 #pragma once
 
 #include <cstdint>
@@ -33,7 +34,12 @@ class PeerTable {
   PeerId add(const model::Peer& peer);
   // The same for a policy's target; it holds pods only.
   PeerId add_target(const model::EndpointPeer& peer);
-  void resolve(PodClasses& classes, const PeerLine& line);
+  // What all peers, and the names of ports noted here, ask of pods.
+  PodQuestions& questions() { return questions_; }
+  const PodQuestions& questions() const { return questions_; }
+  // REQUIRES: the classes are made with questions().
+  void match(PodClasses& classes, unsigned threads = 1);
+  void resolve(const PeerLine& line, unsigned threads = 1);
 
   // Whose address is meant.
   const RangeSet& places(PeerId peer) const { return entries_[peer].places; }
@@ -73,6 +79,7 @@ class PeerTable {
 
   const model::World& world_;
   AddressSpace& space_;
+  PodQuestions questions_;
   std::vector<Entry> entries_;
   std::unordered_map<std::string, PeerId> by_key_;
   std::unordered_map<std::string, AddressSpace::SetId> set_by_key_;

@@ -4,9 +4,9 @@
 #include <array>
 #include <atomic>
 #include <limits>
-#include <thread>
 #include <tuple>
 
+#include "analysis/parallel.h"
 #include "analysis/peer_table.h"
 #include "analysis/port_text.h"
 #include "analysis/rule_compiler.h"
@@ -20,8 +20,17 @@ using model::Direction;
 using policy::PortSet;
 using policy::oracle::Verdict;
 
-// Of a flow of ICMP whose message is not told: one that nobody names in a rule.
-constexpr uint16_t kAnyMessage = 0xffff;
+// Of a flow of ICMP whose message, or its code, is not told: one that nobody names in a rule. (255
+// is reserved as a type and, of all types, as a code.)
+constexpr uint8_t kUnnamed = 0xff;
+
+uint32_t point_of(const policy::oracle::Flow& flow) {
+  if (flow.protocol != net::kIcmp && flow.protocol != net::kIcmpV6)
+    return port_number(flow.protocol, flow.port.value_or(0));
+  const int type = flow.icmp_type.value_or(kUnnamed);
+  const int code = flow.icmp_code.value_or(kUnnamed);
+  return port_number(flow.protocol, static_cast<uint16_t>(type * 256 + code));
+}
 
 constexpr std::array kDirections = {Direction::kIngress, Direction::kEgress};
 size_t index_of(Direction direction) { return direction == Direction::kIngress ? 0 : 1; }
@@ -37,35 +46,6 @@ bool applies(const model::Policy& policy, Direction direction) {
 bool holds_for_pods(const model::Policy& policy) {
   return !policy.staged &&
          (policy.hook == model::Hook::kNormal || policy.hook == model::Hook::kForward);
-}
-
-bool looks_at_accounts(const selector::Node& node) {
-  if (node.key.starts_with("pcsa.") || node.key == "projectcalico.org/serviceaccount") return true;
-  return std::any_of(node.children.begin(), node.children.end(),
-                     [](const auto& child) { return looks_at_accounts(*child); });
-}
-
-bool looks_at_accounts(const model::Policy& policy) {
-  const auto peer_does = [](const model::EndpointPeer& peer) {
-    return peer.inherited && looks_at_accounts(peer.pods.root());
-  };
-  const auto list_does = [&](const std::vector<model::Peer>& list) {
-    return std::any_of(list.begin(), list.end(), [&](const model::Peer& peer) {
-      const auto* endpoints = std::get_if<model::EndpointPeer>(&peer);
-      return endpoints != nullptr && peer_does(*endpoints);
-    });
-  };
-  if (peer_does(policy.selects)) return true;
-  for (const Direction direction : kDirections) {
-    for (const model::Rule& rule : rules_of(policy, direction)) {
-      for (const model::EndMatch* end : {&rule.peer, &rule.self}) {
-        if (list_does(end->none_of) ||
-            std::any_of(end->all_of.begin(), end->all_of.end(), list_does))
-          return true;
-      }
-    }
-  }
-  return false;
 }
 
 // Policies in the order of evaluation (model/policy.h), with where their tiers begin.
@@ -132,6 +112,7 @@ class Reachability::State {
   const model::World& world;
   OrderedPolicies ordered;
   AddressSpace space;
+  PodQuestions questions;
   std::unique_ptr<PodClasses> classes;
   std::unique_ptr<PeerLine> line;
   std::array<Side, 2> sides;
@@ -254,7 +235,7 @@ void Reachability::State::make_rows(Direction direction, const std::vector<Prepa
   std::vector<unsigned> pool_of(groups.size());
   constexpr size_t kChunk = 64;
   std::atomic<size_t> taken = 0;
-  const auto work = [&](unsigned thread) {
+  run_parallel(threads, [&](unsigned thread) {
     std::vector<std::unique_ptr<CompiledRule>> own;
     while (true) {
       const size_t begin = taken.fetch_add(kChunk);
@@ -270,6 +251,7 @@ void Reachability::State::make_rows(Direction direction, const std::vector<Prepa
             tier = ordered.tier_of[i];
             input.tiers.push_back({ordered.denies_at_end[tier], {}});
           }
+          if (ordered.policies[i]->closes_tier) input.tiers.back().deny_at_end = true;
           const Prepared& policy = prepared[i];
           for (size_t r = 0; r < policy.rules.size(); ++r) {
             const PreparedRule& rule = policy.rules[r];
@@ -286,12 +268,7 @@ void Reachability::State::make_rows(Direction direction, const std::vector<Prepa
         pool_of[g] = thread;
       }
     }
-  };
-  {
-    std::vector<std::jthread> others;
-    for (unsigned thread = 1; thread < threads; ++thread) others.emplace_back(work, thread);
-    work(0);
-  }
+  });
   // One numbering of port sets for all.
   std::vector<std::vector<PortSetId>> renumbered(threads);
   for (unsigned thread = 0; thread < threads; ++thread) {
@@ -305,9 +282,6 @@ void Reachability::State::make_rows(Direction direction, const std::vector<Prepa
 
 Reachability::State::State(const model::World& the_world, unsigned threads)
     : world(the_world), ordered(order_policies(the_world)) {
-  const bool accounts =
-      std::any_of(ordered.policies.begin(), ordered.policies.end(),
-                  [](const model::Policy* policy) { return looks_at_accounts(*policy); });
   pods.reserve(world.pods.size());
   pod_by_address.reserve(world.pods.size());
   for (const auto& [name, pod] : world.pods) {
@@ -320,9 +294,11 @@ Reachability::State::State(const model::World& the_world, unsigned threads)
   PeerTable peers(world, space);
   std::array prepared = {prepare(Direction::kIngress, peers), prepare(Direction::kEgress, peers)};
   space.build();
-  classes = std::make_unique<PodClasses>(world, accounts);
+  questions = peers.questions();
+  classes = std::make_unique<PodClasses>(world, questions, threads);
+  peers.match(*classes, threads);
   line = std::make_unique<PeerLine>(world, *classes, space);
-  peers.resolve(*classes, *line);
+  peers.resolve(*line, threads);
 
   RuleCompiler compiler(*classes, *line, peers);
   compiler.set_families();
@@ -331,13 +307,13 @@ Reachability::State::State(const model::World& the_world, unsigned threads)
     for (Prepared& policy : policies) {
       for (const PreparedRule& rule : policy.rules) compiler.learn_names(rule, direction);
     }
-    for (Prepared& policy : policies) {
-      for (const PreparedRule& rule : policy.rules) {
-        policy.compiled.push_back(rule.needs_own_ports || rule.needs_own_place
-                                      ? CompiledRule{rule.rule->action, {}}
-                                      : compiler.compile(rule, direction, 0));
+    run_parallel(threads, policies.size(), [&](size_t i) {
+      for (const PreparedRule& rule : policies[i].rules) {
+        policies[i].compiled.push_back(rule.needs_own_ports || rule.needs_own_place
+                                           ? CompiledRule{rule.rule->action, {}}
+                                           : compiler.compile(rule, direction, 0));
       }
-    }
+    });
     std::vector<Place> samples;
     make_groups(direction, policies, peers, samples);
     make_rows(direction, policies, compiler, samples, threads);
@@ -421,7 +397,7 @@ Verdict Reachability::evaluate(const policy::oracle::Flow& flow) const {
   const auto source = pod_at(flow.source, flow.source_pod);
   const auto destination = pod_at(flow.destination, flow.destination_pod);
   if (source && source == destination) return Verdict::kAllowed;
-  const uint32_t port = port_number(flow.protocol, flow.port.value_or(kAnyMessage));
+  const uint32_t port = point_of(flow);
   const auto lets_through = [&](Direction direction, PodNumber pod, const net::IpAddr& peer) {
     return contains(allowed(direction, pod, family, peer_place(peer)), port);
   };

@@ -56,7 +56,7 @@ class Reachability {
   policy::PortSet connections_from(const net::IpAddr& from, PodNumber to) const;
   policy::PortSet connections_to(PodNumber from, const net::IpAddr& to) const;
   // One flow, as the oracle would say. REQUIRES: the flow has a port if its protocol has ports; of
-  // ICMP, a flow without one stands for a message that no rule names.
+  // ICMP, a flow without type or code stands for a message that no rule names.
   policy::oracle::Verdict evaluate(const policy::oracle::Flow& flow) const;
 
   // The addresses, cut where policies cut them.

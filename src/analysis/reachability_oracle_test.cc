@@ -27,12 +27,42 @@ std::vector<Question> questions() {
   }
   out.push_back({net::kSctp, 80});
   out.push_back({net::Protocol{47}, 0});
+  // Messages that random rules name (policy_testing::random_parts), with their codes, and others.
+  for (const int type : {0, 3, 8, 128, 200, 255}) {
+    for (const int code : {0, 1, 2, 7}) {
+      const auto message = static_cast<uint16_t>(type * 256 + code);
+      out.push_back({net::kIcmp, message});
+      out.push_back({net::kIcmpV6, message});
+    }
+  }
   return out;
 }
 
-std::optional<uint16_t> port_of(const Question& question) {
-  if (!question.protocol.has_ports()) return std::nullopt;
-  return question.port;
+// A port is a destination port, or a message of ICMP.
+void set_port(const Question& question, policy::oracle::Flow& flow) {
+  flow.protocol = question.protocol;
+  if (question.protocol == net::kIcmp || question.protocol == net::kIcmpV6) {
+    flow.icmp_type = static_cast<uint8_t>(question.port / 256);
+    flow.icmp_code = static_cast<uint8_t>(question.port % 256);
+  } else if (question.protocol.has_ports()) {
+    flow.port = question.port;
+  }
+}
+
+// As the pod sees it; of its own addresses only the family matters.
+policy::oracle::Flow flow_of(const Question& question, Direction direction, const model::Pod& pod,
+                             const net::IpAddr& peer) {
+  net::IpAddr own = net::IpAddr::first(peer.family());
+  for (const net::IpAddr& address : pod.addresses) {
+    if (address.family() != peer.family()) continue;
+    own = address;
+    break;
+  }
+  policy::oracle::Flow flow;
+  flow.source = direction == Direction::kIngress ? peer : own;
+  flow.destination = direction == Direction::kIngress ? own : peer;
+  set_port(question, flow);
+  return flow;
 }
 
 // Every pod and direction against every interesting address.
@@ -49,7 +79,7 @@ void compare_sides(const policy_testing::RandomWorld& random, uint32_t seed) {
                                                               reachability.peer_place(address));
         for (const Question& question : asked) {
           const auto truth = policy::oracle::explain_direction(
-              world, direction, name, address, question.protocol, port_of(question));
+              world, direction, name, flow_of(question, direction, reachability.pod(pod), address));
           ASSERT_EQ(contains(allowed, port_number(question.protocol, question.port)),
                     truth.verdict == Verdict::kAllowed)
               << "seed " << seed << ": " << name.to_string()
@@ -98,6 +128,16 @@ TEST(ReachabilityOracle, FlowsAreEqual) {
           ASSERT_EQ(reachability.evaluate(flow), policy::oracle::evaluate(world, flow))
               << "seed " << seed << ": " << from.to_string() << " -> " << to.to_string() << " "
               << ports[i];
+        }
+        for (const std::optional<uint8_t> code : {std::optional<uint8_t>(), {0}, {1}}) {
+          for (const uint8_t type : {uint8_t{8}, uint8_t{128}, uint8_t{255}}) {
+            policy::oracle::Flow flow{from, to, from.is_v4() ? net::kIcmp : net::kIcmpV6};
+            flow.icmp_type = type;
+            flow.icmp_code = code;
+            ASSERT_EQ(reachability.evaluate(flow), policy::oracle::evaluate(world, flow))
+                << "seed " << seed << ": " << from.to_string() << " -> " << to.to_string()
+                << " ICMP type " << int{type};
+          }
         }
       }
     }

@@ -55,7 +55,9 @@ PreparedRule RuleCompiler::prepare(const model::Rule& rule, Direction direction,
   out.peer = prepare_end(rule.peer, peers);
   out.self = prepare_end(rule.self, peers);
   out.needs_own_place = !rule.self.any();
-  out.needs_own_ports = direction == Direction::kIngress && !names_in(rule).empty();
+  const auto names = names_in(rule);
+  for (const auto& [name, protocol] : names) peers.questions().ask_port(name, protocol);
+  out.needs_own_ports = direction == Direction::kIngress && !names.empty();
   return out;
 }
 

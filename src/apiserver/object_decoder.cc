@@ -163,6 +163,7 @@ std::vector<FieldError> validate_object(const ResourceType& type, const json::va
     if (old != nullptr && same_to_rules(object, *old)) return errors;
     kube::ObjectReader reader;
     rules->check(object, reader);
+    if (old != nullptr && rules->check_change != nullptr) rules->check_change(object, *old, reader);
     for (const kube::FieldProblem& problem : reader.problems())
       errors.push_back(field_error(problem));
   } else if (type.builtin) {

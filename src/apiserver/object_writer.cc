@@ -13,6 +13,7 @@
 #include "apimachinery/strategic_merge_patch.h"
 #include "apiserver/kind_rules.h"
 #include "apiserver/object.h"
+#include "apiserver/pool_rules.h"
 #include "apiserver/tier_rules.h"
 #include "base/strings.h"
 
@@ -195,6 +196,9 @@ ApiResult<WriteOutcome> ObjectWriter::create(Transaction& transaction, const Wri
   }
   if (const auto missing = missing_tier(transaction, *catalog, type, object)) {
     return refuse(ApiError::invalid(type, name, {*missing}));
+  }
+  if (const auto overlapping = overlapping_pool(transaction, *catalog, type, object)) {
+    return refuse(ApiError::invalid(type, name, {*overlapping}));
   }
   const ObjectKey key = key_of(type, target.ns, name);
   if (transaction.get(key)) return refuse(ApiError::already_exists(type, name));

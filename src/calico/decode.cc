@@ -1,6 +1,6 @@
 #include "calico/decode.h"
 
-#include <array>
+#include <algorithm>
 #include <iterator>
 #include <map>
 #include <set>
@@ -12,6 +12,8 @@
 #include "calico/decode_network_set.h"
 #include "calico/decode_policy.h"
 #include "calico/decode_tier.h"
+#include "calico/felix_table.h"
+#include "calico/network_decoder.h"
 #include "calico/twin_table.h"
 #include "kube/decode.h"
 #include "kube/decode_cluster_policy.h"
@@ -21,54 +23,6 @@ namespace {
 
 using model::ObjectName;
 using model::PolicyKind;
-
-constexpr std::string_view kShownGroup = "projectcalico.org";
-constexpr std::string_view kStoredGroup = "crd.projectcalico.org";
-constexpr std::string_view kClusterGroup = "policy.networking.k8s.io";
-
-// Of Kubernetes; then Calico's kinds, once in each of Calico's groups.
-constexpr std::array kKubernetes = {
-    Collection{"", "v1", "namespaces", "Namespace", false, true},
-    Collection{"", "v1", "nodes", "Node", false, true},
-    Collection{"", "v1", "pods", "Pod", true, true},
-    Collection{"", "v1", "serviceaccounts", "ServiceAccount", true, true},
-    Collection{"networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", true, true},
-    Collection{"discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", true},
-    Collection{kClusterGroup, "v1alpha2", "clusternetworkpolicies", "ClusterNetworkPolicy"},
-    Collection{kClusterGroup, "v1alpha1", "adminnetworkpolicies", "AdminNetworkPolicy"},
-    Collection{kClusterGroup, "v1alpha1", "baselineadminnetworkpolicies",
-               "BaselineAdminNetworkPolicy"},
-};
-constexpr std::array kCalico = {
-    Collection{"", "", "tiers", "Tier"},
-    Collection{"", "", "networkpolicies", "NetworkPolicy", true},
-    Collection{"", "", "globalnetworkpolicies", "GlobalNetworkPolicy"},
-    Collection{"", "", "stagednetworkpolicies", "StagedNetworkPolicy", true},
-    Collection{"", "", "stagedglobalnetworkpolicies", "StagedGlobalNetworkPolicy"},
-    Collection{"", "", "stagedkubernetesnetworkpolicies", "StagedKubernetesNetworkPolicy", true},
-    Collection{"", "", "networksets", "NetworkSet", true},
-    Collection{"", "", "globalnetworksets", "GlobalNetworkSet"},
-    Collection{"", "", "hostendpoints", "HostEndpoint"},
-    Collection{"", "", "felixconfigurations", "FelixConfiguration"},
-    Collection{"", "", "kubecontrollersconfigurations", "KubeControllersConfiguration"},
-};
-constexpr auto kCollections = [] {
-  std::array<Collection, kKubernetes.size() + 2 * kCalico.size()> all{};
-  size_t at = 0;
-  for (const Collection& collection : kKubernetes) all[at++] = collection;
-  for (const bool shown : {true, false}) {
-    for (Collection collection : kCalico) {
-      collection.group = shown ? kShownGroup : kStoredGroup;
-      collection.version = shown ? "v3" : "v1";
-      all[at++] = collection;
-    }
-  }
-  return all;
-}();
-
-bool is_calico(const Collection& collection) {
-  return collection.group == kShownGroup || collection.group == kStoredGroup;
-}
 
 // What one object says by itself.
 struct Part {
@@ -228,34 +182,15 @@ class PartDecoder {
 
 }  // namespace
 
-std::string Collection::api_version() const {
-  return group.empty() ? std::string(version) : std::string(group) + "/" + std::string(version);
-}
-std::string Collection::path() const {
-  return (group.empty() ? "/api/" : "/apis/") + api_version() + "/" + std::string(plural);
-}
-
-std::span<const Collection> collections() { return kCollections; }
-
-const Collection* find_collection(std::string_view api_version, std::string_view kind) {
-  for (const Collection& collection : kCollections) {
-    if (collection.kind == kind && collection.api_version() == api_version) return &collection;
-  }
-  return nullptr;
-}
-
-std::string Finding::title() const {
-  return std::string(collection == nullptr ? "object" : collection->kind) + " " + name.to_string();
-}
-
 struct ObjectDecoder::State {
   using Twins = TwinTable<Part>;
 
-  explicit State(std::string node) : node_name(std::move(node)) {}
+  explicit State(std::string node) : node_name(node), felix(std::move(node)) {}
 
   std::string node_name;
   std::map<std::string_view, Twins> twins;  // by kind
-  std::map<std::string, FelixSettings> felix;
+  FelixTable felix;
+  NetworkDecoder network;
   AutoHostEndpoints wanted;
   std::map<std::string, model::Node> nodes;
   std::map<std::string, std::vector<model::HostEndpoint>> made;  // by node
@@ -268,14 +203,34 @@ struct ObjectDecoder::State {
 
   Decoded apply(const Collection& collection, const ObjectName& name, const json::value* object) {
     Decoded out;
+    if (is_of_policy(collection)) apply_policy(collection, name, object, out);
+    NetworkDecoder::Decoded said = network.apply(collection, name, object);
+    std::move(said.updates.begin(), said.updates.end(), std::back_inserter(out.network));
+    for (Finding& finding : said.findings) {
+      const auto& known = out.findings;  // both have read the fields that they share
+      const bool told = std::any_of(known.begin(), known.end(), [&](const Finding& other) {
+        return other.name == finding.name && other.text == finding.text;
+      });
+      if (!told) out.findings.push_back(std::move(finding));
+    }
+    return out;
+  }
+
+ private:
+  static bool is_of_policy(const Collection& collection) {
+    static const std::span<const Collection> kOwn = collections();
+    return &collection >= kOwn.data() && &collection < kOwn.data() + kOwn.size();
+  }
+
+  void apply_policy(const Collection& collection, const ObjectName& name, const json::value* object,
+                    Decoded& out) {
     std::optional<Part> part;
     if (object != nullptr) part = PartDecoder(collection, name).decode(*object);
     const Part* given = part ? &*part : nullptr;
     if (is_calico(collection)) {
-      const auto source =
-          collection.group == kShownGroup ? Twins::Source::kShown : Twins::Source::kStored;
+      const auto source = is_shown(collection) ? Twins::Source::kShown : Twins::Source::kStored;
       tell(collection, twins_of(collection.kind).put(source, name, given), out);
-      return out;
+      return;
     }
     if (collection.kind == "NetworkPolicy") {
       static const Collection* const kDerived =
@@ -289,10 +244,8 @@ struct ObjectDecoder::State {
     std::move(own.begin(), own.end(), std::back_inserter(out.updates));
     if (part)
       std::move(part->findings.begin(), part->findings.end(), std::back_inserter(out.findings));
-    return out;
   }
 
- private:
   void tell(const Collection& collection, const std::vector<Twins::Change>& changes, Decoded& out) {
     for (const Twins::Change& change : changes) tell(collection, change.name, change.part, out);
   }
@@ -301,7 +254,10 @@ struct ObjectDecoder::State {
     if (part != nullptr) {
       out.findings.insert(out.findings.end(), part->findings.begin(), part->findings.end());
     }
-    if (collection.kind == "FelixConfiguration") return follow_felix(collection, name, part, out);
+    if (collection.kind == "FelixConfiguration") {
+      felix.put(name.name, part != nullptr && part->felix ? &*part->felix : nullptr);
+      return tell_settings(out);
+    }
     if (collection.kind == "KubeControllersConfiguration") {
       return follow_controllers(name, part, out);
     }
@@ -317,29 +273,13 @@ struct ObjectDecoder::State {
     out.updates.insert(out.updates.end(), updates.begin(), updates.end());
   }
 
-  void follow_felix(const Collection& collection, const ObjectName& name, const Part* part,
-                    Decoded& out) {
-    const bool own = name.name == "node." + node_name;
-    if (part != nullptr && name.name != "default" && !name.name.starts_with("node.")) {
-      out.findings.push_back(
-          {&collection, name, false, "metadata.name: only default and node.NAME have an effect"});
+  void tell_settings(Decoded& out) {
+    if (auto change = felix.policy_change()) {
+      out.updates.emplace_back(model::PolicySettingsUpdate{std::move(change->now)});
     }
-    if (name.name != "default" && (!own || node_name.empty())) return;
-    if (part != nullptr && part->felix) {
-      felix.insert_or_assign(name.name, *part->felix);
-    } else {
-      felix.erase(name.name);
+    if (auto change = felix.network_change()) {
+      out.network.emplace_back(model::NetworkSettingsUpdate{std::move(change->now)});
     }
-    const auto find = [this](const std::string& key) {
-      const auto it = felix.find(key);
-      return it == felix.end() ? nullptr : &it->second;
-    };
-    if (felix.empty()) {
-      out.updates.emplace_back(model::PolicySettingsUpdate{std::nullopt});
-      return;
-    }
-    out.updates.emplace_back(
-        model::PolicySettingsUpdate{merge_settings(find("default"), find("node." + node_name))});
   }
 
   void follow_controllers(const ObjectName& name, const Part* part, Decoded& out) {
@@ -356,6 +296,10 @@ struct ObjectDecoder::State {
       if (value) node = &nodes.insert_or_assign(name, *value).first->second;
     }
     if (node == nullptr) nodes.erase(name);
+    if (name == node_name) {
+      felix.set_labels(node == nullptr ? model::Labels() : node->labels);
+      tell_settings(out);
+    }
     make_endpoints(name, node, out);
   }
 
@@ -412,7 +356,7 @@ Result<Decoded> ObjectDecoder::apply(const json::value& object) {
   if (collection == nullptr) {
     return fail(Errc::kUnsupported, std::string(kind.empty() ? "object without kind" : kind) +
                                         " of " + std::string(version) +
-                                        ": policy does not depend on this kind");
+                                        ": nothing depends on this kind");
   }
   CARACAL_ASSIGN(model::ObjectName name, kube::decode_name(object));
   if (!collection->namespaced) name.ns.clear();

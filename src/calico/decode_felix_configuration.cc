@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "calico/decode_entity_rule.h"
 #include "kube/decode_fields.h"
 
 namespace caracal::calico {
@@ -47,6 +48,25 @@ std::optional<std::vector<model::Failsafe>> failsafes(const json::object& spec,
   return result;
 }
 
+// For which nodes the object is, where its name does not say that.
+std::optional<selector::Selector> node_selector(std::string_view name, const json::object& spec,
+                                                const FieldPath& path, ObjectReader& reader) {
+  const bool named = name == "default" || name.starts_with("node.");
+  auto nodes = decode_selector(spec, path, {.name = "nodeSelector"}, reader);
+  const json::value* given = kube::member(spec, "nodeSelector");
+  const bool empty = given == nullptr || *given == json::value("");
+  if (named && !empty) {
+    reader.forbidden(path.member("nodeSelector"),
+                     "may not stand in the objects \"default\" and \"node.NAME\"");
+    return std::nullopt;
+  }
+  if (!named && !name.empty() && empty) {
+    reader.warn(path.member("nodeSelector"),
+                "without it only the objects default and node.NAME have an effect");
+  }
+  return nodes;
+}
+
 std::string lower(std::string_view text) {
   std::string out(text);
   std::transform(out.begin(), out.end(), out.begin(), [](char c) {
@@ -74,7 +94,11 @@ FelixSettings decode_felix_configuration(const json::object& object, ObjectReade
   }
   const FieldPath path("spec");
   const json::object* spec = reader.object(object, "spec", FieldPath(""));
+  const std::string_view name =
+      reader.text(metadata == nullptr ? kEmpty : *metadata, "name", metadata_path);
+  settings.nodes = node_selector(name, spec == nullptr ? kEmpty : *spec, path, reader);
   if (spec == nullptr) return settings;
+  settings.network = decode_network_settings(*spec, reader);
   settings.inbound = failsafes(*spec, "failsafeInboundHostPorts", path, reader);
   settings.outbound = failsafes(*spec, "failsafeOutboundHostPorts", path, reader);
   const std::string_view to_host = reader.text(*spec, "defaultEndpointToHostAction", path);
@@ -92,15 +116,20 @@ FelixSettings decode_felix_configuration(const json::object& object, ObjectReade
   return settings;
 }
 
-model::PolicySettings merge_settings(const FelixSettings* cluster, const FelixSettings* node) {
+model::PolicySettings merge_policy_settings(std::span<const FelixSettings* const> parts) {
   model::PolicySettings settings;
-  for (const FelixSettings* part : {cluster, node}) {
-    if (part == nullptr) continue;
+  for (const FelixSettings* part : parts) {
     if (part->inbound) settings.inbound = *part->inbound;
     if (part->outbound) settings.outbound = *part->outbound;
     if (part->to_host) settings.to_host = *part->to_host;
     if (part->end_connections) settings.end_connections = *part->end_connections;
   }
+  return settings;
+}
+
+model::NetworkSettings merge_network_settings(std::span<const FelixSettings* const> parts) {
+  model::NetworkSettings settings;
+  for (const FelixSettings* part : parts) part->network.apply_to(settings);
   return settings;
 }
 

@@ -280,6 +280,33 @@ TEST(ObjectDecoder, AutomaticHostEndpoints) {
   EXPECT_TRUE(f.world.host_endpoints.empty());
 }
 
+TEST(ObjectDecoder, HostEndpointsOfInterfacesByTheirNames) {
+  Follower f;
+  f.put(R"({apiVersion: v1, kind: Node, metadata: {name: n1, annotations: {
+      projectcalico.org/Interfaces: '[{"name": "eth0", "addresses": ["192.0.2.1"]},
+      {"name": "eth1", "addresses": ["10.0.0.1/24", "junk"]}, {"name": "wlan0"}]'}}})");
+  const auto settings = [](const char* pattern) {
+    return std::string(
+               "{apiVersion: projectcalico.org/v3, kind: KubeControllersConfiguration, "
+               "metadata: {name: default}, spec: {controllers: {node: {hostEndpoint: "
+               "{autoCreate: Enabled, createDefaultHostEndpoint: Disabled, templates: "
+               "[{generateName: t, interfacePattern: '") +
+           pattern + "'}]}}}}}";
+  };
+  EXPECT_THAT(f.put(settings("^eth[0-9]$")), IsEmpty());
+  ASSERT_EQ(f.world.host_endpoints.size(), 2U);
+  const model::HostEndpoint& one = f.world.host_endpoints.at("n1-t-eth1-auto-hep");
+  EXPECT_EQ(one.interface, "eth1");
+  EXPECT_THAT(one.addresses, ElementsAre(*net::IpAddr::parse("10.0.0.1")));
+  f.put(settings("eth0', interfaceCIDRs: [10.0.0.0/8], x: '"));
+  EXPECT_TRUE(f.world.host_endpoints.empty());
+  const auto wrong = f.put(settings("eth["));
+  ASSERT_EQ(wrong.size(), 1U);
+  EXPECT_THAT(wrong[0].text,
+              HasSubstr("templates[0].interfacePattern: \"eth[\": must be a regular"));
+  EXPECT_TRUE(f.world.host_endpoints.empty());
+}
+
 TEST(ObjectDecoder, SettingsOfTheNodeGoBeforeTheClusters) {
   Follower f;
   const auto felix = [](const char* name, const char* spec) {

@@ -4,8 +4,10 @@
 
 #include "base/strings.h"
 #include "calico/auto_host_endpoint.h"
+#include "calico/decode_bgp.h"
 #include "calico/decode_felix_configuration.h"
 #include "calico/decode_host_endpoint.h"
+#include "calico/decode_ip_pool.h"
 #include "calico/decode_network_set.h"
 #include "calico/decode_policy.h"
 #include "calico/decode_tier.h"
@@ -99,7 +101,33 @@ void check_controllers(const json::value& object, ObjectReader& reader) {
   (void)decode_auto_host_endpoints(object.get_object(), reader);
 }
 
-json::object& spec_of(json::value& object) {
+void check_ip_pool(const json::value& object, ObjectReader& reader) {
+  (void)decode_ip_pool(std::string(name_of(object)), object.get_object(), reader);
+}
+void check_pool_change(const json::value& object, const json::value& old, ObjectReader& reader) {
+  check_ip_pool_change(object.get_object(), old.get_object(), reader);
+}
+void check_ip_reservation(const json::value& object, ObjectReader& reader) {
+  (void)decode_ip_reservation(std::string(name_of(object)), object.get_object(), reader);
+}
+void check_ipam_settings(const json::value& object, ObjectReader& reader) {
+  const std::string_view name = name_of(object);
+  if (!name.empty() && name != "default") {
+    reader.invalid(FieldPath("metadata").member("name"), json::string(name), "must be \"default\"");
+  }
+  (void)decode_ipam_settings(object.get_object(), reader);
+}
+void check_bgp_configuration(const json::value& object, ObjectReader& reader) {
+  (void)decode_bgp_configuration(std::string(name_of(object)), object.get_object(), reader);
+}
+void check_bgp_peer(const json::value& object, ObjectReader& reader) {
+  (void)decode_bgp_peer(std::string(name_of(object)), object.get_object(), reader);
+}
+void check_bgp_filter(const json::value& object, ObjectReader& reader) {
+  (void)decode_bgp_filter(std::string(name_of(object)), object.get_object(), reader);
+}
+
+json::object& writable_spec(json::value& object) {
   json::value& spec = jsonio::ensure(object, {"spec"});
   if (!spec.is_object()) spec = json::object();
   return spec.get_object();
@@ -122,7 +150,7 @@ bool has_elements(const json::object& spec, std::string_view name) {
 // Tier, its label, and types as calico.md 4.4 infers them.
 void default_policy(json::value& object) {
   if (const json::value* spec = jsonio::get(object, {"spec"}); spec && !spec->is_object()) return;
-  json::object& spec = spec_of(object);
+  json::object& spec = writable_spec(object);
   json::value& tier = spec["tier"];
   if (tier.is_null() || tier == json::value("")) tier = model::kDefaultTier.name;
   if (tier.is_string()) set_label(object, kTierLabel, tier.get_string());
@@ -136,7 +164,7 @@ void default_policy(json::value& object) {
 
 void default_staged_kubernetes(json::value& object) {
   if (const json::value* spec = jsonio::get(object, {"spec"}); spec && !spec->is_object()) return;
-  json::object& spec = spec_of(object);
+  json::object& spec = writable_spec(object);
   if (has_elements(spec, "policyTypes")) return;
   json::array types{"Ingress"};
   if (has_elements(spec, "egress")) types.emplace_back("Egress");
@@ -145,13 +173,24 @@ void default_staged_kubernetes(json::value& object) {
 
 void default_tier(json::value& object) {
   if (const json::value* spec = jsonio::get(object, {"spec"}); spec && !spec->is_object()) return;
-  json::value& action = spec_of(object)["defaultAction"];
+  json::value& action = writable_spec(object)["defaultAction"];
   if (!action.is_null()) return;
   action = "Deny";
   for (const model::Tier& tier : model::initial_tiers()) {
     if (tier.name == name_of(object) && tier.default_action == model::Action::kPass)
       action = "Pass";
   }
+}
+
+// The size of blocks depends on the family.
+void default_ip_pool(json::value& object) {
+  const json::value* spec = jsonio::get(object, {"spec"});
+  if (spec == nullptr || !spec->is_object()) return;
+  const json::value* size = jsonio::get(*spec, {"blockSize"});
+  const auto cidr = net::Cidr::parse(jsonio::get_string(*spec, {"cidr"}));
+  if (!cidr || (size != nullptr && !size->is_null())) return;
+  writable_spec(object)["blockSize"] =
+      cidr->family() == net::Family::kIPv4 ? kBlockBitsV4 : kBlockBitsV6;
 }
 
 constexpr ObjectRules kCalicoRules[] = {
@@ -168,6 +207,13 @@ constexpr ObjectRules kCalicoRules[] = {
     {"HostEndpoint", check_host_endpoint},
     {"FelixConfiguration", check_felix_configuration},
     {"KubeControllersConfiguration", check_controllers},
+    {"IPPool", check_ip_pool, default_ip_pool, false, check_pool_change},
+    {"IPReservation", check_ip_reservation},
+    {"IPAMConfig", check_ipam_settings},
+    {"IPAMConfiguration", check_ipam_settings},
+    {"BGPConfiguration", check_bgp_configuration},
+    {"BGPPeer", check_bgp_peer},
+    {"BGPFilter", check_bgp_filter},
 };
 constexpr ObjectRules kClusterRules[] = {
     {"ClusterNetworkPolicy", check_cluster_policy<kube::decode_cluster_network_policy>},

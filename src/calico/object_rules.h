@@ -25,6 +25,9 @@ struct ObjectRules {
   // What depends on other fields; idempotent.
   void (*apply_defaults)(json::value& object) = nullptr;
   bool in_tier = false;  // spec.tier must name a tier that exists
+  // What may not change in the life of an object that was stored.
+  void (*check_change)(const json::value& object, const json::value& old,
+                       ObjectReader& reader) = nullptr;
 };
 
 // Of projectcalico.org, crd.projectcalico.org and policy.networking.k8s.io; nullptr: no rules.

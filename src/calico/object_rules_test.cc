@@ -38,7 +38,7 @@ json::value defaulted(std::string_view kind, std::string_view object) {
 
 TEST(ObjectRules, WhoHasRules) {
   EXPECT_EQ(find_rules("networking.k8s.io", "NetworkPolicy"), nullptr);
-  EXPECT_EQ(find_rules("projectcalico.org", "IPPool"), nullptr);
+  EXPECT_EQ(find_rules("projectcalico.org", "IPAMHandle"), nullptr);
   EXPECT_TRUE(find_rules("crd.projectcalico.org", "NetworkPolicy")->in_tier);
   EXPECT_FALSE(find_rules("projectcalico.org", "Tier")->in_tier);
 }

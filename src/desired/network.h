@@ -124,4 +124,9 @@ struct PodNetworkDelta {
   }
 };
 
+// Brings `held` to `now` where `delta` says that they differ.
+void apply(PodNetwork& held, const PodNetworkDelta& delta, const PodNetwork& now);
+// `first`, then `second`.
+void merge(PodNetworkDelta& first, const PodNetworkDelta& second);
+
 }  // namespace caracal::desired

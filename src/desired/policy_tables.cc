@@ -119,7 +119,7 @@ bool wide_row_allows(const PolicyTables& tables, RowId row, const PacketKey& pac
 
 GroupId split(const PolicyTables& tables, GroupId group, const PacketKey& packet) {
   if (packet.own) {
-    const auto it = tables.own_splits.find({group, *packet.own});
+    const auto it = tables.own_splits.find({group, identity_of(tables, *packet.own)});
     if (it != tables.own_splits.end()) group = it->second;
   }
   if (packet.source_port) {

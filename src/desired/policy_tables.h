@@ -5,9 +5,11 @@
 // depend on how many policies there are:
 //
 //   interface --dispatch--> open | closed | policed by group g
-//   (g, own address) --own_splits--> another group g, where g has such an entry
+//   own address --addresses, else ranges--> identity o
+//   (g, o) --own_splits--> another group g, where g has such an entry
 //   (g, protocol, source port) --port_splits (intervals)--> another group g, where g has such
-//   entries peer address --addresses (exact), else ranges (intervals, total)--> identity i
+//   entries
+//   peer address --addresses (exact), else ranges (intervals, total)--> identity i
 //   protocol, destination port --port ranges (intervals, total)--> port class c
 //   (g, anyone) --peers--> row r0; r0 allows (c, port)? allowed
 //   (g, i)      --peers--> row r ; r  allows (c, port)? allowed; does not: denied
@@ -148,7 +150,7 @@ enum class Setting : uint8_t {
 };
 struct OwnSplitKey {
   GroupId group;
-  net::IpAddr address;  // the local end's
+  IdentityId identity;  // of the local end's address
   auto operator<=>(const OwnSplitKey&) const = default;
 };
 struct PortSplitKey {

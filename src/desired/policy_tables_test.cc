@@ -29,7 +29,7 @@ class RandomTables {
       if (coin()) t.wide_rows.insert({i, PortSpace::kTcp, 1, static_cast<uint16_t>(number())});
       if (coin()) t.logged.insert({i, number()});
       if (coin()) t.refused.insert({i, number()});
-      if (coin()) t.own_splits[{i, net::IpAddr::v4(number())}] = number();
+      if (coin()) t.own_splits[{i, number()}] = number();
       if (coin()) t.port_splits[{i, PortSpace::kUdp, 0}] = number();
       if (coin()) t.hosts[{HostHook::kIngress, name}] = {Disposition::kPoliced, number()};
       if (coin())
@@ -203,7 +203,8 @@ TEST_F(Decide, LoggedIsToldWhateverTheVerdict) {
   EXPECT_TRUE(!quiet.logged && quiet.verdict == kYes);
 }
 TEST_F(Decide, OwnAddressThenSourcePortChooseTheGroup) {
-  t.own_splits[{7, address("10.0.9.9")}] = 8;
+  t.addresses[address("10.0.9.9")] = 9;
+  t.own_splits[{7, 9}] = 8;
   t.port_splits = {{{8, PortSpace::kTcp, 0}, 9},
                    {{8, PortSpace::kTcp, 1000}, 10},
                    {{7, PortSpace::kTcp, 0}, 10}};

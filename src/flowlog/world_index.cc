@@ -1,7 +1,9 @@
 #include "flowlog/world_index.h"
 
 #include <algorithm>
-#include <array>
+#include <optional>
+
+#include "policy/oracle/endpoints.h"
 
 namespace caracal::flowlog {
 namespace {
@@ -10,31 +12,18 @@ bool holds(const std::vector<net::IpAddr>& addresses, const net::IpAddr& address
   return std::find(addresses.begin(), addresses.end(), address) != addresses.end();
 }
 
-constexpr std::array kEnforcedKinds = {
-    model::PolicyKind::kNetworkPolicy,       model::PolicyKind::kCalicoNetworkPolicy,
-    model::PolicyKind::kGlobalNetworkPolicy, model::PolicyKind::kClusterNetworkPolicy,
-    model::PolicyKind::kAdminNetworkPolicy,  model::PolicyKind::kBaselineAdminNetworkPolicy,
-};
-
-// Policies are sorted by kind, then namespace: those of one are neighbours.
-template <typename Policies>
-void copy_policies(const Policies& from, const std::string& ns, Policies& to) {
-  for (const model::PolicyKind kind : kEnforcedKinds) {
-    for (auto it = from.lower_bound({kind, {ns, ""}});
-         it != from.end() && it->first.kind == kind && it->first.name.ns == ns; ++it) {
-      to.insert(*it);
-    }
-  }
+std::optional<std::string_view> value_of(const model::Labels& labels, std::string_view key) {
+  const auto it = labels.find(key);
+  if (it == labels.end()) return std::nullopt;
+  return std::string_view(it->second);
 }
 
 }  // namespace
 
 void WorldIndex::apply(const model::Update& update) {
-  if (const auto* pod = std::get_if<model::PodUpdate>(&update)) return index_pod(*pod);
-  if (const auto* policy = std::get_if<model::PolicyUpdate>(&update);
-      policy != nullptr && model::is_staged(policy->key.kind)) {
-    return;
-  }
+  if (const auto* pod = std::get_if<model::PodUpdate>(&update)) return pods_.apply(*pod);
+  if (const auto* policy = std::get_if<model::PolicyUpdate>(&update))
+    return policies_.apply(*policy);
   if (const auto* node = std::get_if<model::NodeUpdate>(&update); node != nullptr && node->value) {
     model::Node small;
     small.name = node->value->name;
@@ -44,47 +33,51 @@ void WorldIndex::apply(const model::Update& update) {
   world_.apply(update);
 }
 
-void WorldIndex::index_pod(const model::PodUpdate& update) {
-  if (const auto before = world_.pods.find(update.key); before != world_.pods.end()) {
-    for (const net::IpAddr& address : before->second.addresses) {
-      auto [it, end] = by_address_.equal_range(address);
-      while (it != end) it = it->second == &before->first ? by_address_.erase(it) : std::next(it);
-    }
-  }
-  world_.apply(update);
-  const auto now = world_.pods.find(update.key);
-  if (now == world_.pods.end()) return;
-  now->second.uid.clear();
-  now->second.uid.shrink_to_fit();
-  for (const net::IpAddr& address : now->second.addresses)
-    by_address_.emplace(address, &now->first);
-}
-
-std::vector<const model::Pod*> WorldIndex::holders(const net::IpAddr& address) const {
-  std::vector<const model::Pod*> out;
-  const auto [begin, end] = by_address_.equal_range(address);
-  for (auto it = begin; it != end; ++it) out.push_back(&world_.pods.at(*it->second));
+std::vector<const model::ObjectName*> WorldIndex::holders(const net::IpAddr& address) const {
+  std::vector<const model::ObjectName*> out = pods_.at(address);
   // A workload interface knows its address before the API does.
   for (const auto& [interface, endpoint] : world_.local_endpoints) {
     if (!holds(endpoint.addresses, address)) continue;
-    const auto pod = world_.pods.find(endpoint.pod);
-    if (pod != world_.pods.end() && std::find(out.begin(), out.end(), &pod->second) == out.end())
-      out.push_back(&pod->second);
+    const auto same = [&](const model::ObjectName* name) { return *name == endpoint.pod; };
+    if (std::none_of(out.begin(), out.end(), same)) out.push_back(&endpoint.pod);
   }
   return out;
 }
 
-void WorldIndex::add_pod(const model::Pod& pod, model::World& out) const {
-  out.pods.emplace(pod.name, pod);
-  if (const auto ns = world_.namespaces.find(pod.name.ns); ns != world_.namespaces.end())
+void WorldIndex::add_pod(const model::ObjectName& name, model::World& out) const {
+  std::optional<model::Pod> pod = pods_.find(name);
+  if (!pod) return;
+  if (const auto ns = world_.namespaces.find(name.ns); ns != world_.namespaces.end())
     out.namespaces.insert(*ns);
-  const auto account = world_.service_accounts.find({pod.name.ns, pod.service_account});
+  const auto account = world_.service_accounts.find({name.ns, pod->service_account});
   if (account != world_.service_accounts.end()) out.service_accounts.insert(*account);
+  out.pods.emplace(name, std::move(*pod));
 }
 
-void WorldIndex::add_policies(const std::string& ns, model::World& out) const {
-  copy_policies(world_.policies, ns, out.policies);
-  copy_policies(world_.invalid_policies, ns, out.invalid_policies);
+// REQUIRES: `own` is in `out`, if it exists.
+void WorldIndex::add_policies(const model::ObjectName* own, model::World& out) const {
+  if (own == nullptr) {  // what selects pods only is nothing to a host endpoint
+    policies_.unpack(
+        "", [](const PackedPolicies::Target& target) { return target.inherited; }, out);
+    return;
+  }
+  const auto pod = out.pods.find(*own);
+  if (pod == out.pods.end()) return;  // it is closed, whatever policies say
+  const auto ns = out.namespaces.find(own->ns);
+  const model::Labels inherited = policy::oracle::inherited_labels(out, &pod->second);
+  const auto selects = [&](const PackedPolicies::Target& target) {
+    if (target.in_namespace != nullptr && *target.in_namespace != own->ns) return false;
+    if (!target.namespaces.matches_everything()) {
+      if (ns == out.namespaces.end()) return false;
+      if (!target.namespaces.matches(
+              [&](std::string_view key) { return value_of(ns->second.labels, key); }))
+        return false;
+    }
+    const model::Labels& labels = target.inherited ? inherited : pod->second.labels;
+    return target.pods.matches([&](std::string_view key) { return value_of(labels, key); });
+  };
+  if (!own->ns.empty()) policies_.unpack(own->ns, selects, out);
+  policies_.unpack("", selects, out);
 }
 
 model::World WorldIndex::excerpt(const net::IpAddr& source, const net::IpAddr& destination,
@@ -93,14 +86,10 @@ model::World WorldIndex::excerpt(const net::IpAddr& source, const net::IpAddr& d
   out.tiers = world_.tiers;
   out.settings = world_.settings;
   out.host_interfaces = world_.host_interfaces;
-  if (own != nullptr) {
-    if (const auto pod = world_.pods.find(*own); pod != world_.pods.end())
-      add_pod(pod->second, out);
-    if (!own->ns.empty()) add_policies(own->ns, out);
-  }
-  add_policies("", out);
+  if (own != nullptr) add_pod(*own, out);
+  add_policies(own, out);
   for (const net::IpAddr& address : {source, destination}) {
-    for (const model::Pod* pod : holders(address)) add_pod(*pod, out);
+    for (const model::ObjectName* pod : holders(address)) add_pod(*pod, out);
   }
   const auto either = [&](const std::vector<net::IpAddr>& addresses) {
     return holds(addresses, source) || holds(addresses, destination);
@@ -139,8 +128,8 @@ model::World WorldIndex::excerpt(const net::IpAddr& source, const net::IpAddr& d
 }
 
 std::string WorldIndex::name_of(const net::IpAddr& address) const {
-  for (const model::Pod* pod : holders(address)) {
-    if (pod->networked()) return pod->name.to_string();
+  for (const model::ObjectName* pod : holders(address)) {
+    if (pods_.networked(*pod)) return pod->to_string();
   }
   for (const auto& [name, node] : world_.nodes) {
     if (holds(node.internal_addresses, address)) return "node " + name;

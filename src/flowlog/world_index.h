@@ -3,14 +3,17 @@
 //
 // Fed with the Updates that the policy engine gets, by the same loop; read when the kernel told of
 // a packet. Keeps what an explanation of one flow can depend on, and nothing that only the API
-// needs (uids, annotations, staged policies).
+// needs (uids, annotations, staged policies). Pods and policies, which are many and seldom asked
+// for, are packed: the engine, which has them too, keeps what it computes with and cannot give the
+// objects back.
 #pragma once
 
 #include <map>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
+#include "flowlog/packed_pods.h"
+#include "flowlog/packed_policies.h"
 #include "model/world.h"
 
 namespace caracal::flowlog {
@@ -24,8 +27,8 @@ class WorldIndex {
   }
 
   // What policy/oracle needs of the world to explain one direction of a flow between the two
-  // addresses: on it, explain_direction() and explain_host() say what they say on the whole (apart
-  // from how many policies were left out). `own`: the pod that is judged, if it is one.
+  // addresses: on it, explain_direction() and explain_host() say what they say on the whole, apart
+  // from policies that do not select who is judged. `own`: the pod that is judged, if it is one.
   model::World excerpt(const net::IpAddr& source, const net::IpAddr& destination,
                        const model::ObjectName* own) const;
 
@@ -33,13 +36,14 @@ class WorldIndex {
   std::string name_of(const net::IpAddr& address) const;
 
  private:
-  void index_pod(const model::PodUpdate& update);
-  std::vector<const model::Pod*> holders(const net::IpAddr& address) const;
-  void add_policies(const std::string& ns, model::World& out) const;
-  void add_pod(const model::Pod& pod, model::World& out) const;
+  // Names of the pods that have the address, by their status or their interface.
+  std::vector<const model::ObjectName*> holders(const net::IpAddr& address) const;
+  void add_policies(const model::ObjectName* own, model::World& out) const;
+  void add_pod(const model::ObjectName& name, model::World& out) const;
 
-  model::World world_;
-  std::unordered_multimap<net::IpAddr, const model::ObjectName*> by_address_;  // keys of pods
+  model::World world_;  // all but pods and policies
+  PackedPods pods_;
+  PackedPolicies policies_;
 };
 
 }  // namespace caracal::flowlog

@@ -114,39 +114,59 @@ Status LeaseBook::append(const std::string& record) {
   return {};
 }
 
+// A failure costs nothing but disk space.
+void LeaseBook::shorten_journal() {
+  if (records_ <= 1000 + 8 * leases_.size()) return;  // history does not outweigh the present
+  const std::vector<std::string> records = snapshot();
+  if (Status done = journal_->rewrite(records)) {
+    records_ = records.size();
+  } else {
+    log::warn("journal not rewritten", {{"error", done.error().message}});
+  }
+}
+
 Result<Lease> LeaseBook::reserve(const AttachmentId& id, const std::vector<net::IpAddr>& requested,
                                  const Attributes& attributes) {
   if (const Lease* existing = find(id)) return *existing;
-  if (records_ > 1000 + 8 * leases_.size()) {
-    // History outweighs the present. A failure costs nothing but disk space.
-    const std::vector<std::string> records = snapshot();
-    if (Status done = journal_->rewrite(records)) {
-      records_ = records.size();
-    } else {
-      log::warn("journal not rewritten", {{"error", done.error().message}});
-    }
-  }
+  shorten_journal();
   const auto before = allocator_.cursors();
   CARACAL_ASSIGN(const std::vector<net::IpAddr> addresses, allocator_.allocate(id, requested));
-  Lease lease{id, addresses, attributes, false};
-  Status written = append(put_record(lease));
+  const Lease lease{id, addresses, attributes, false};
+  CARACAL_TRY(write_new(lease));
   for (const auto& [range, last] : allocator_.cursors()) {
     const auto old = before.find(range);
-    if (written && (old == before.end() || old->second != last)) {
-      written = append(cursor_record(range, last));
-    }
+    if (old != before.end() && old->second == last) continue;
+    // Without it the search begins elsewhere after a restart, no more.
+    if (Status written = append(cursor_record(range, last)); !written)
+      log::warn("cursor not recorded", {{"error", written.error().message}});
   }
-  if (!written) {
-    allocator_.release(addresses);
-    // The put record may be in: its opposite must follow before the addresses are free for others.
-    if (Status erased = append(erase_record(id)); !erased) {
-      CARACAL_TRY(allocator_.restore(id, addresses));
-      leases_.emplace(id, lease);
-    }
-    return fail(written.error().within("lease of " + id.to_string() + " not recorded"));
-  }
-  leases_.emplace(id, lease);
   return lease;
+}
+
+Result<Lease> LeaseBook::record(const AttachmentId& id, const std::vector<net::IpAddr>& addresses,
+                                const Attributes& attributes) {
+  if (const Lease* existing = find(id)) return *existing;
+  shorten_journal();
+  CARACAL_TRY(allocator_.restore(id, addresses));
+  const Lease lease{id, addresses, attributes, false};
+  CARACAL_TRY(write_new(lease));
+  return lease;
+}
+
+// The allocator has the addresses already; on failure they are free again.
+Status LeaseBook::write_new(const Lease& lease) {
+  const Status written = append(put_record(lease));
+  if (written) {
+    leases_.emplace(lease.id, lease);
+    return {};
+  }
+  allocator_.release(lease.addresses);
+  // The record may be in: its opposite must follow before the addresses are free for others.
+  if (Status erased = append(erase_record(lease.id)); !erased) {
+    CARACAL_TRY(allocator_.restore(lease.id, lease.addresses));
+    leases_.emplace(lease.id, lease);
+  }
+  return fail(written.error().within("lease of " + lease.id.to_string() + " not recorded"));
 }
 
 Status LeaseBook::commit(const AttachmentId& id, const Attributes& attributes) {

@@ -50,6 +50,10 @@ class LeaseBook {
   // Errors: as Allocator::allocate; of the journal, and then nothing is reserved.
   Result<Lease> reserve(const AttachmentId& id, const std::vector<net::IpAddr>& requested,
                         const Attributes& attributes);
+  // The same with addresses from elsewhere (a pool of the cluster). Errors: kConflict when one has
+  // another owner here; of the journal, and then nothing is recorded.
+  Result<Lease> record(const AttachmentId& id, const std::vector<net::IpAddr>& addresses,
+                       const Attributes& attributes);
   // Marks it committed, with its final attributes. Errors: kNotFound; of the journal.
   Status commit(const AttachmentId& id, const Attributes& attributes);
   // Gives the addresses back. Fine when there is no such lease. On error it stays.
@@ -65,6 +69,8 @@ class LeaseBook {
   explicit LeaseBook(std::unique_ptr<Journal> journal) : journal_(std::move(journal)) {}
   Status load();
   Status append(const std::string& record);
+  void shorten_journal();
+  Status write_new(const Lease& lease);
   std::vector<std::string> snapshot() const;
 
   std::unique_ptr<Journal> journal_;

@@ -3,10 +3,10 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "lab/agent_keeper.h"
 #include "lab/lab.h"
 #include "lab/lab_parts.h"
 #include "lab/node_reporter.h"
+#include "lab/program_keeper.h"
 
 namespace caracal::lab {
 namespace {

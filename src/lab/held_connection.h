@@ -31,8 +31,8 @@ class HeldConnection {
   // Errors: the connection does not come about within two seconds.
   static Result<std::unique_ptr<HeldConnection>> open(const Probe& probe);
   ~HeldConnection();
-  // Ends it, after the answer that is awaited. `grace`: how long it may go on before, if it does not
-  // end by itself.
+  // Ends it, after the answer that is awaited. `grace`: how long it may go on before, if it does
+  // not end by itself.
   Outcome finish(std::chrono::milliseconds grace = std::chrono::milliseconds(0));
 
  private:

@@ -17,6 +17,7 @@
 #include "lab/embedded_examples.h"
 #include "lab/lab_parts.h"
 #include "lab/network.h"
+#include "lab/routing.h"
 
 namespace caracal::lab {
 namespace {
@@ -54,13 +55,16 @@ Result<uint16_t> choose_api_port(bool ipv4) {
 
 Status build(Lab& lab, const Programs& programs, const Progress& progress) {
   const Topology& topology = lab.plan.topology;
-  progress(fmt::format("network: {} nodes, fabric {}", topology.nodes.size(), [&] {
+  for (const Segment& segment : lab.plan.segments()) {
     std::string text;
-    for (const net::Cidr& cidr : lab.plan.fabric)
+    for (const net::Cidr& cidr : segment.cidrs)
       text += (text.empty() ? "" : " and ") + cidr.to_string();
-    return text;
-  }()));
+    progress(fmt::format("network: {} {}", segment.name, text));
+  }
+  progress(
+      fmt::format("network: {} nodes, {} routers", topology.nodes.size(), topology.routers.size()));
   CARACAL_TRY(make_folders(lab));
+  CARACAL_TRY(write_router_files(lab.plan, lab.paths));
   CARACAL_TRY(create_network(lab.plan));
   std::error_code error;
   for (const char* name : {"caracal", "caracal-cni"})
@@ -69,6 +73,7 @@ Status build(Lab& lab, const Programs& programs, const Progress& progress) {
   CARACAL_TRY(start_api(lab, programs));
   CARACAL_TRY(write_node_kubeconfigs(lab));
   CARACAL_TRY(create_objects(lab));
+  CARACAL_TRY(apply_objects(lab));
   CARACAL_TRY(write_examples(lab.paths.examples()));
   progress("scheduler, kubelets and agents");
   CARACAL_TRY(start_supervisor(lab, programs));
@@ -139,9 +144,9 @@ Result<Lab> lab_up(Topology topology, const std::string& state_dir, const Progra
                                            name, name));
   }
   Lab lab;
-  lab.plan.topology = std::move(topology);
+  CARACAL_TRY(check_routing_programs(topology));
   CARACAL_ASSIGN(const std::vector<net::Cidr> taken, host_prefixes());
-  CARACAL_ASSIGN(lab.plan.fabric, choose_fabric(lab.plan.topology.families, taken));
+  CARACAL_ASSIGN(lab.plan, make_plan(std::move(topology), taken));
   CARACAL_ASSIGN(lab.plan.api_port, choose_api_port(lab.plan.topology.has(net::Family::kIPv4)));
 
   std::error_code error;

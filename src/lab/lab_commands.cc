@@ -10,10 +10,10 @@
 #include "cli/output.h"
 #include "cli/world_loader.h"
 #include "kube/blocking_client.h"
-#include "lab/agent_keeper.h"
 #include "lab/lab.h"
 #include "lab/lab_view.h"
 #include "lab/node_reporter.h"
+#include "lab/program_keeper.h"
 #include "lab/supervisor.h"
 
 namespace caracal::lab {
@@ -201,6 +201,7 @@ Result<int> run_daemon(const std::string& name, int ready_fd) {
                               .access = std::move(access),
                               .agent_program = programs.agent,
                               .pod_program = programs.pod,
+                              .controller_program = programs.controller,
                               .ready_fd = ready_fd}));
   return 0;
 }
@@ -350,6 +351,8 @@ void add_lab_commands(CLI::App& app, cli::Action& chosen) {
       app, "lab", "a cluster on this machine: nodes and pods are network namespaces");
   add_life_commands(*group, chosen);
   add_traffic_commands(*group, chosen);
+  add_network_commands(*group, chosen);
+  add_fault_commands(*group, chosen);
 }
 
 }  // namespace caracal::lab

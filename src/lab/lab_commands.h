@@ -18,6 +18,10 @@ void add_lab_commands(CLI::App& app, cli::Action& chosen);
 void add_life_commands(CLI::App& group, cli::Action& chosen);
 // The commands that send packets: probe, matrix, demo.
 void add_traffic_commands(CLI::App& group, cli::Action& chosen);
+// The group `fault`.
+void add_fault_commands(CLI::App& group, cli::Action& chosen);
+// The commands that look into the network: show, trace.
+void add_network_commands(CLI::App& group, cli::Action& chosen);
 
 // --name, with CARACAL_LAB as its default. The value lives as long as the command.
 void add_name_option(CLI::App& command, std::string& name);

@@ -9,7 +9,9 @@
 #include "kube/blocking_client.h"
 #include "kube/http.h"
 #include "lab/node_object.h"
+#include "lab/node_reporter.h"
 #include "lab/pod_status.h"
+#include "lab/program_keeper.h"
 #include "lab/sandbox.h"
 
 namespace caracal::lab {
@@ -18,11 +20,43 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kApiTime{20};
-constexpr std::chrono::seconds kNodesTime{30};
+// All agents of a big lab start at once, on one machine.
+constexpr std::chrono::seconds kNodesTime{60};
 
 Status ignore_exists(const Result<json::value>& result) {
   if (result || result.error().code == Errc::kExists) return {};
   return fail(result.error());
+}
+
+// Where objects of a kind are, by the server's own list of what it has.
+Result<std::string> collection_path(kube::BlockingClient& client, const json::value& object) {
+  const std::string api(jsonio::get_string(object, {"apiVersion"}));
+  const std::string kind(jsonio::get_string(object, {"kind"}));
+  const std::string root = api.find('/') == std::string::npos ? "/api/" + api : "/apis/" + api;
+  const auto resources = client.get(root);
+  if (!resources) return fail(resources.error().within(fmt::format("apiVersion {}", api)));
+  std::vector<std::string> kinds;
+  for (const json::value& resource : jsonio::get_array(*resources, {"resources"})) {
+    const std::string name(jsonio::get_string(resource, {"name"}));
+    if (name.find('/') != std::string::npos) continue;  // a part of another one
+    kinds.emplace_back(jsonio::get_string(resource, {"kind"}));
+    if (kinds.back() != kind) continue;
+    std::string ns;
+    if (jsonio::get_bool(resource, {"namespaced"}))
+      ns = jsonio::get_string(object, {"metadata", "namespace"}, "default");
+    return kube::resource_path(api, ns, name);
+  }
+  return fail(Errc::kInvalid, fmt::format("kind {}: {} has {}", kind, api, fmt::join(kinds, ", ")));
+}
+
+Status apply_object(kube::BlockingClient& client, const json::value& object) {
+  CARACAL_ASSIGN(const std::string path, collection_path(client, object));
+  const auto created = client.create(path, object);
+  if (created) return {};
+  if (created.error().code != Errc::kExists) return fail(created.error());
+  const std::string name(jsonio::get_string(object, {"metadata", "name"}));
+  CARACAL_TRY(client.patch(path + "/" + name, kube::kMergePatch, object));
+  return {};
 }
 
 }  // namespace
@@ -44,6 +78,7 @@ Status make_folders(const Lab& lab) {
   for (const NodeSpec& node : lab.plan.topology.nodes) {
     CARACAL_TRY(make_directories(lab.paths.node_net_d(node.name)));
     CARACAL_TRY(make_directories(lab.paths.node_agent_state(node.name)));
+    CARACAL_TRY(make_directories(lab.paths.node_run(node.name)));
     CARACAL_TRY(write_file_atomic(lab.paths.node_conflist(node.name),
                                   jsonio::to_pretty_string(make_conflist(lab.paths, node.name))));
   }
@@ -131,6 +166,21 @@ Status create_objects(const Lab& lab) {
   return {};
 }
 
+Status apply_objects(const Lab& lab) {
+  CARACAL_ASSIGN(kube::ClusterAccess access, access_of(lab));
+  kube::BlockingClient client(std::move(access));
+  const json::array& objects = lab.plan.topology.objects;
+  for (size_t i = 0; i < objects.size(); ++i) {
+    const Status applied = apply_object(client, objects[i]);
+    if (!applied) {
+      return fail(applied.error().within(
+          fmt::format("objects[{}], {} {}", i, jsonio::get_string(objects[i], {"kind"}),
+                      jsonio::get_string(objects[i], {"metadata", "name"}))));
+    }
+  }
+  return {};
+}
+
 Status start_supervisor(const Lab& lab, const Programs& programs) {
   Spawn child;
   child.argv = {programs.self, "lab", "run", "--name", lab.plan.topology.name, "--ready-fd", "3"};
@@ -166,8 +216,19 @@ Status wait_for_nodes(const Lab& lab) {
     return count >= lab.plan.topology.nodes.size();
   });
   if (ready) return {};
-  return fail(Errc::kTimeout, fmt::format("the nodes are not ready after {} s: {}; logs are in {}",
-                                          kNodesTime.count(), why, lab.paths.file("log")));
+  // What the agents that are not ready said last.
+  std::string said;
+  for (const NodeSpec& node : lab.plan.topology.nodes) {
+    if (ask_agent(lab.paths.node_socket(node.name))) continue;
+    const auto log = read_file(lab.paths.log(agent_record_name(node.name)));
+    if (!log || log->empty()) continue;
+    said = fmt::format("\nlast of the log of {}'s agent:\n{}", node.name,
+                       log->substr(log->size() > 600 ? log->size() - 600 : 0));
+    break;
+  }
+  return fail(Errc::kTimeout,
+              fmt::format("the nodes are not ready after {} s: {}; logs are in {}{}",
+                          kNodesTime.count(), why, lab.paths.file("log"), said));
 }
 
 }  // namespace caracal::lab

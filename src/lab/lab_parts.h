@@ -18,6 +18,9 @@ Status start_api(const Lab& lab, const Programs& programs);
 Status write_node_kubeconfigs(const Lab& lab);
 // The usual namespaces, and the Node objects. What is there already stays.
 Status create_objects(const Lab& lab);
+// The topology's own objects, in their order; what is there already is replaced. Errors name the
+// object.
+Status apply_objects(const Lab& lab);
 // `caracal lab run`; returns when it runs.
 Status start_supervisor(const Lab& lab, const Programs& programs);
 // Until every node is Ready. Errors: kTimeout says which is not, and why.

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
+#include <optional>
 
 #include "base/file.h"
 #include "base/strings.h"
@@ -34,13 +36,17 @@ Result<json::value> ip_json(std::vector<std::string> arguments) {
   return jsonio::parse(trim(text).empty() ? "[]" : text);
 }
 
-void add_addresses(std::vector<std::string>& lines, std::string_view link,
-                   const std::vector<net::IpAddr>& addresses) {
-  for (const net::IpAddr& address : addresses) {
+// The cable and its end: made in the namespace of the end, as the fabric's is made first.
+void add_link(std::vector<std::string>& lines, const Plan& plan, const Link& link) {
+  lines.push_back(fmt::format("link add {} mtu {} type veth peer name {} mtu {} netns {}",
+                              link.device, link.mtu, link.port, link.mtu, plan.fabric_netns()));
+  for (size_t i = 0; i < link.addresses.size(); ++i) {
+    const net::IpAddr& address = link.addresses[i];
     // nodad: nobody else is on this link, and an address that is being checked cannot be used yet.
-    lines.push_back(fmt::format("addr add {}/{} dev {}{}", address.to_string(),
-                                address.is_v4() ? 24 : 64, link, address.is_v4() ? "" : " nodad"));
+    lines.push_back(fmt::format("addr add {}/{} dev {}{}", address.to_string(), link.bits[i],
+                                link.device, address.is_v4() ? "" : " nodad"));
   }
+  lines.push_back(fmt::format("link set {} up", link.device));
 }
 
 const net::IpAddr* of_family(const std::vector<net::IpAddr>& addresses, net::Family family) {
@@ -48,6 +54,87 @@ const net::IpAddr* of_family(const std::vector<net::IpAddr>& addresses, net::Fam
     if (address.family() == family) return &address;
   }
   return nullptr;
+}
+
+void add_route(std::vector<std::string>& lines, const net::Cidr& to,
+               const std::vector<net::IpAddr>& gateways) {
+  const net::IpAddr* via = of_family(gateways, to.family());
+  if (via != nullptr)
+    lines.push_back(fmt::format("route add {} via {}", to.to_string(), via->to_string()));
+}
+
+void add_default_route(std::vector<std::string>& lines, const std::vector<net::IpAddr>& gateways) {
+  for (const net::IpAddr& via : gateways) {
+    lines.push_back(
+        fmt::format("route add {} via {}", via.is_v4() ? "0.0.0.0/0" : "::/0", via.to_string()));
+  }
+}
+
+bool joins(const RouterSpec& router, const std::string& subnet) {
+  return std::find(router.subnets.begin(), router.subnets.end(), subnet) != router.subnets.end();
+}
+
+// The router in a subnet of `from` over which the shortest way (in routers) leads to the subnet
+// `to`, and the subnet in between.
+struct NextRouter {
+  size_t router = 0;
+  size_t subnet = 0;
+};
+std::optional<NextRouter> next_router(const Topology& topology, size_t from, size_t to) {
+  // Breadth first; `first` remembers the first step of the way to each router.
+  std::vector<std::optional<NextRouter>> first(topology.routers.size());
+  std::vector<bool> seen(topology.routers.size());
+  std::vector<size_t> queue = {from};
+  seen[from] = true;
+  for (size_t head = 0; head < queue.size(); ++head) {
+    const size_t at = queue[head];
+    if (at != from && joins(topology.routers[at], topology.subnets[to].name)) return first[at];
+    for (size_t s = 0; s < topology.subnets.size(); ++s) {
+      if (!joins(topology.routers[at], topology.subnets[s].name)) continue;
+      for (size_t next = 0; next < topology.routers.size(); ++next) {
+        if (seen[next] || !joins(topology.routers[next], topology.subnets[s].name)) continue;
+        seen[next] = true;
+        first[next] = at == from ? NextRouter{next, s} : *first[at];
+        queue.push_back(next);
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+// Of a router without BGP: to every subnet it does not join; and where pods have the addresses of
+// spec.podCIDRs, to those of each node, as the route table of a cloud would have them.
+void add_router_routes(std::vector<std::string>& lines, const Plan& plan, size_t index) {
+  const Topology& topology = plan.topology;
+  const RouterSpec& router = topology.routers[index];
+  for (size_t s = 0; s < topology.subnets.size(); ++s) {
+    const bool own = joins(router, topology.subnets[s].name);
+    const auto next = own ? std::nullopt : next_router(topology, index, s);
+    if (!own && !next) continue;
+    const auto gateways = own ? std::vector<net::IpAddr>()
+                              : plan.router_addresses(topology.routers[next->router], next->subnet);
+    if (!own) {
+      for (const net::Cidr& cidr : plan.subnet_cidrs[s]) add_route(lines, cidr, gateways);
+    }
+    if (topology.network.ipam != "pod-cidr") continue;
+    for (size_t n = 0; n < topology.nodes.size(); ++n) {
+      if (topology.nodes[n].subnet != topology.subnets[s].name) continue;
+      for (const net::Cidr& cidr : topology.nodes[n].pod_cidrs)
+        add_route(lines, cidr, own ? plan.node_addresses(n) : gateways);
+    }
+  }
+}
+
+// Forwarding, and every ICMP error told: a trace wants them all.
+Status set_forwarding(const std::string& netns) {
+  CARACAL_ASSIGN(const auto ns, netlink::NetworkNamespace::open(netns_path(netns)));
+  return ns.run([&]() -> Status {
+    CARACAL_TRY(write_sysctl("/proc/sys/net/ipv4/ip_forward", "1"));
+    CARACAL_TRY(write_sysctl("/proc/sys/net/ipv4/icmp_ratelimit", "0"));
+    if (::access("/proc/sys/net/ipv6", F_OK) != 0) return {};
+    CARACAL_TRY(write_sysctl("/proc/sys/net/ipv6/conf/all/forwarding", "1"));
+    return write_sysctl("/proc/sys/net/ipv6/icmp/ratelimit", "0");
+  });
 }
 
 // IPv6 off where the kernel would otherwise give the links of a lab without it link-local
@@ -92,65 +179,72 @@ Result<std::vector<net::Cidr>> host_prefixes() {
 }
 
 std::vector<IpBatch> network_commands(const Plan& plan) {
-  std::vector<IpBatch> out;
   const Topology& topology = plan.topology;
+  const std::vector<Link> links = plan.links();
+  const std::vector<Segment> segments = plan.segments();
 
   IpBatch fabric{plan.fabric_netns(), {}};
-  // Without snooping, neighbour discovery needs no querier.
-  fabric.lines = {"link add br0 type bridge stp_state 0 mcast_snooping 0", "link set br0 up"};
-  IpBatch host{"", {}};
-  host.lines.push_back(fmt::format("link add {} type veth peer name host netns {}",
-                                   plan.host_interface(), plan.fabric_netns()));
-  add_addresses(host.lines, plan.host_interface(), plan.host_addresses());
-  host.lines.push_back(fmt::format("link set {} up", plan.host_interface()));
-
-  IpBatch outside{plan.outside_netns(), {}};
-  outside.lines.push_back(
-      fmt::format("link add eth0 type veth peer name outside netns {}", plan.fabric_netns()));
-  outside.lines.emplace_back("link set eth0 up");
-  add_addresses(outside.lines, "eth0", plan.outside_router());
-  for (const net::IpAddr& address : topology.outside) {
-    outside.lines.push_back(fmt::format("addr add {} dev lo{}",
-                                        net::Cidr::host(address).to_string(),
-                                        address.is_v4() ? "" : " nodad"));
-  }
-
-  const std::vector<net::IpAddr> routers = plan.outside_router();
-  std::vector<std::string> ports = {"host", "outside"};
-  std::vector<IpBatch> nodes;
-  for (size_t i = 0; i < topology.nodes.size(); ++i) {
-    const NodeSpec& node = topology.nodes[i];
-    const std::string port = fmt::format("node{}", i + 1);  // node names may be too long for a link
-    ports.push_back(port);
-    const std::vector<net::IpAddr> addresses = plan.node_addresses(i);
-    IpBatch batch{plan.node_netns(node.name), {}};
-    batch.lines.push_back(
-        fmt::format("link add eth0 type veth peer name {} netns {}", port, plan.fabric_netns()));
-    batch.lines.emplace_back("link set eth0 up");
-    add_addresses(batch.lines, "eth0", addresses);
-    for (const net::IpAddr& address : topology.outside) {
-      const net::IpAddr* router = of_family(routers, address.family());
-      if (router == nullptr) continue;
-      batch.lines.push_back(fmt::format("route add {} via {}", net::Cidr::host(address).to_string(),
-                                        router->to_string()));
-    }
-    for (const net::Cidr& cidr : node.pod_cidrs) {
-      const net::IpAddr* router = of_family(addresses, cidr.family());
-      if (router == nullptr) continue;
-      outside.lines.push_back(
-          fmt::format("route add {} via {}", cidr.to_string(), router->to_string()));
-    }
-    nodes.push_back(std::move(batch));
-  }
-
   IpBatch connect{plan.fabric_netns(), {}};
-  for (const std::string& port : ports) {
-    connect.lines.push_back(fmt::format("link set {} master br0 up", port));
+  for (const Segment& segment : segments) {
+    // Without snooping, neighbour discovery needs no querier.
+    fabric.lines.push_back(
+        fmt::format("link add {} type bridge stp_state 0 mcast_snooping 0", segment.bridge));
+    fabric.lines.push_back(fmt::format("link set {} up", segment.bridge));
   }
+  std::vector<IpBatch> ends;
+  const auto batch_of = [&ends](const std::string& netns) -> std::vector<std::string>& {
+    for (IpBatch& batch : ends) {
+      if (batch.netns == netns) return batch.lines;
+    }
+    return ends.emplace_back(IpBatch{netns, {}}).lines;
+  };
+  for (const Link& link : links) {
+    add_link(batch_of(link.netns), plan, link);
+    connect.lines.push_back(
+        fmt::format("link set {} master {} up", link.port, segments[link.segment].bridge));
+  }
+
+  std::vector<std::string>& outside = batch_of(plan.outside_netns());
+  for (const net::IpAddr& address : topology.outside) {
+    outside.push_back(fmt::format("addr add {} dev lo{}", net::Cidr::host(address).to_string(),
+                                  address.is_v4() ? "" : " nodad"));
+  }
+  if (topology.flat()) {
+    for (size_t i = 0; i < topology.nodes.size(); ++i) {
+      for (const net::IpAddr& address : topology.outside) {
+        add_route(batch_of(plan.node_netns(topology.nodes[i].name)), net::Cidr::host(address),
+                  plan.outside_router());
+      }
+      for (const net::Cidr& cidr : topology.nodes[i].pod_cidrs)
+        add_route(outside, cidr, plan.node_addresses(i));
+    }
+  } else {
+    for (size_t i = 0; i < topology.nodes.size(); ++i)
+      add_default_route(batch_of(plan.node_netns(topology.nodes[i].name)), plan.gateway(i));
+    for (size_t i = 0; i < topology.routers.size(); ++i) {
+      std::vector<std::string>& lines = batch_of(plan.router_netns(topology.routers[i].name));
+      for (const net::IpAddr& address : topology.outside)
+        add_route(lines, net::Cidr::host(address), plan.outside_router());
+      if (!topology.routers[i].bgp) add_router_routes(lines, plan, i);
+    }
+    // The host and the outside client reach each subnet by way of the first router that joins it,
+    // the client everything else by the first router of all.
+    for (size_t s = 0; s < topology.subnets.size(); ++s) {
+      for (size_t i = 0; i < topology.routers.size(); ++i) {
+        if (!joins(topology.routers[i], topology.subnets[s].name)) continue;
+        for (const net::Cidr& cidr : plan.subnet_cidrs[s]) {
+          add_route(batch_of(""), cidr, plan.router_management(i));
+          add_route(outside, cidr, plan.router_management(i));
+        }
+        break;
+      }
+    }
+    add_default_route(outside, plan.router_management(0));
+  }
+
+  std::vector<IpBatch> out;
   out.push_back(std::move(fabric));
-  out.push_back(std::move(host));
-  out.insert(out.end(), nodes.begin(), nodes.end());
-  out.push_back(std::move(outside));
+  out.insert(out.end(), std::make_move_iterator(ends.begin()), std::make_move_iterator(ends.end()));
   out.push_back(std::move(connect));
   return out;
 }
@@ -171,11 +265,15 @@ Status create_network(const Plan& plan) {
   CARACAL_TRY(share_netns_folder());
   std::vector<std::string> names = {plan.fabric_netns(), plan.outside_netns()};
   for (const NodeSpec& node : plan.topology.nodes) names.push_back(plan.node_netns(node.name));
+  for (const RouterSpec& router : plan.topology.routers)
+    names.push_back(plan.router_netns(router.name));
   for (const std::string& name : names) {
     auto made = netlink::NetworkNamespace::create(name);
     if (!made) return fail(made.error().within("network namespace " + name));
     CARACAL_TRY(set_ipv6(plan, name));
   }
+  for (const RouterSpec& router : plan.topology.routers)
+    CARACAL_TRY(set_forwarding(plan.router_netns(router.name)));
   for (const IpBatch& batch : network_commands(plan)) CARACAL_TRY(run_batch(batch));
   return {};
 }

@@ -1,6 +1,6 @@
 // Network: makes and removes the namespaces and links of a lab (the picture in lab/plan.h), pods
 // left out. Uses iproute2's `ip`. Blocking. Touches of the host's own namespace nothing but one
-// veth.
+// veth, and the routes over it.
 #pragma once
 
 #include <string>
@@ -21,9 +21,10 @@ Result<std::vector<net::Cidr>> host_prefixes();
 // make it again.
 Status share_netns_folder();
 
-// Everything up and addressed when it returns: host <-> fabric <-> nodes, outside client with
-// routes to the pods' prefixes by way of the nodes, nodes with routes to the outside client's
-// addresses. Errors: kExists when something of that lab is there already.
+// Everything up and addressed when it returns: segments, links, static routes. In a flat lab the
+// outside client has routes to the podCIDRs by way of the nodes, and the nodes to its addresses;
+// with routers, nodes and outside client have default routes, and the host routes to the subnets.
+// Errors: kExists when something of that lab is there already.
 Status create_network(const Plan& plan);
 
 // Network namespaces whose name begins with `prefix`.

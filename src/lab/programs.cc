@@ -36,6 +36,8 @@ Result<Programs> find_programs() {
   CARACAL_ASSIGN(out.agent, find_program(out.folder, "caracal-agent"));
   CARACAL_ASSIGN(out.cni, find_program(out.folder, "caracal-cni"));
   CARACAL_ASSIGN(out.pod, find_program(out.folder, "caracal-lab-pod"));
+  if (auto controller = find_program(out.folder, "caracal-controller"))
+    out.controller = std::move(*controller);
   return out;
 }
 

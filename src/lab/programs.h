@@ -15,6 +15,7 @@ struct Programs {
   std::string agent;
   std::string cni;
   std::string pod;
+  std::string controller;  // empty: it is not installed, and the lab does without
 };
 
 // Errors: kNotFound names the program and where it was looked for.

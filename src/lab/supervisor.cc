@@ -7,11 +7,13 @@
 #include "event/loop.h"
 #include "kube/client.h"
 #include "kube/reflector.h"
-#include "lab/agent_keeper.h"
+#include "lab/block_routes.h"
 #include "lab/client_pool.h"
 #include "lab/kubelet.h"
 #include "lab/node_reporter.h"
 #include "lab/process.h"
+#include "lab/program_keeper.h"
+#include "lab/routing.h"
 #include "lab/sandbox.h"
 
 namespace caracal::lab {
@@ -32,9 +34,16 @@ Status run_supervisor(const SupervisorOptions& options) {
   ClientPool clients(options.access);
 
   //   reflectors -> kubelet -> (workers) -> sandbox runtime, API
-  //   agent keeper, node reporter: on their own
+  //   program keeper, node reporter: on their own
+  //   reflector -> block routes -> outside client
   event::Loop loop;
-  AgentKeeper agents(loop, options.plan, options.paths, options.agent_program);
+  std::vector<KeptProgram> kept = routers_of(options.plan, options.paths);
+  const std::vector<KeptProgram> agents =
+      agents_of(options.plan, options.paths, options.agent_program);
+  kept.insert(kept.end(), agents.begin(), agents.end());
+  if (!options.controller_program.empty())
+    kept.push_back(controller_of(options.plan, options.paths, options.controller_program));
+  ProgramKeeper programs(loop, options.plan, options.paths, std::move(kept));
   NodeReporter reporter(loop, clients, options.plan, options.paths);
   Kubelet kubelet(loop, clients, options.plan, runtime);
   kubelet.adopt(runtime.load_records());
@@ -52,15 +61,23 @@ Status run_supervisor(const SupervisorOptions& options) {
                         const json::value* object) { kubelet.on_pod(name, object); },
        .on_synced = [&] { kubelet.on_synced(); },
        .on_state = [](const kube::ReflectorState& state) { log_state("pods", state); }});
+  BlockRoutes block_routes(loop, options.plan);
+  kube::Reflector blocks(
+      client, {.path = "/apis/crd.projectcalico.org/v1/ipamblocks"},
+      {.on_object = [&](const model::ObjectName& name,
+                        const json::value* object) { block_routes.on_block(name.name, object); },
+       .on_synced = [] {},
+       .on_state = [](const kube::ReflectorState& state) { log_state("blocks", state); }});
 
   CARACAL_ASSIGN(const event::Handle on_term, loop.watch_signal(SIGTERM, [&] { loop.stop(); }));
   CARACAL_ASSIGN(const event::Handle on_int, loop.watch_signal(SIGINT, [&] { loop.stop(); }));
   // `caracal lab agent stop|start` says that an agent.stopped file has changed.
-  CARACAL_ASSIGN(const event::Handle on_usr1, loop.watch_signal(SIGUSR1, [&] { agents.look(); }));
-  agents.look();
+  CARACAL_ASSIGN(const event::Handle on_usr1, loop.watch_signal(SIGUSR1, [&] { programs.look(); }));
+  programs.look();
   reporter.start();
   nodes.start();
   pods.start();
+  if (options.plan.topology.flat()) blocks.start();
   if (options.ready_fd >= 0) {
     constexpr std::string_view kReady = "ready\n";
     [[maybe_unused]] const ssize_t ignored =

@@ -17,7 +17,8 @@ struct SupervisorOptions {
   kube::ClusterAccess access;
   std::string agent_program;
   std::string pod_program;
-  int ready_fd = -1;  // gets "ready\n" when it runs
+  std::string controller_program;  // empty: the lab does without
+  int ready_fd = -1;               // gets "ready\n" when it runs
 };
 
 Status run_supervisor(const SupervisorOptions& options);

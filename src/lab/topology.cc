@@ -6,82 +6,31 @@
 #include <set>
 
 #include "jsonio/yaml.h"
+#include "lab/topology_fields.h"
+#include "lab/topology_network.h"
 
 namespace caracal::lab {
 namespace {
 
 constexpr int kMaxNodes = 200;  // node N is host number N + 10 of the fabric's /24
 
-const std::vector<std::string_view> kTopologyFields = {"name", "families", "podNetworks", "nodes",
-                                                       "outside"};
-const std::vector<std::string_view> kNodeFields = {"name", "labels", "podCIDRs"};
-
-bool is_label(std::string_view text) {
-  if (text.empty() || text.size() > 40) return false;
-  const auto alnum = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
-  for (const char c : text) {
-    if (!alnum(c) && c != '-') return false;
-  }
-  return alnum(text.front()) && alnum(text.back());
-}
-
-tl::unexpected<Error> invalid(const std::string& field, const std::string& what) {
-  return fail(Errc::kInvalid, fmt::format("{}: {}", field, what));
-}
-
-std::string shown(const json::value& value) { return jsonio::to_string(value); }
-
-Status check_fields(const json::object& object, const std::vector<std::string_view>& known,
-                    const std::string& prefix) {
-  for (const auto& member : object) {
-    const std::string_view key(member.key().data(), member.key().size());
-    if (std::find(known.begin(), known.end(), key) == known.end()) {
-      return invalid(prefix + std::string(key),
-                     fmt::format("unknown field; known are {}", fmt::join(known, ", ")));
-    }
-  }
-  return {};
-}
-
-Result<std::vector<std::string>> texts(const json::value& value, const std::string& field) {
-  const json::array* array = value.if_array();
-  if (array == nullptr) return invalid(field, shown(value) + " is not a list");
-  std::vector<std::string> out;
-  for (size_t i = 0; i < array->size(); ++i) {
-    const json::string* text = (*array)[i].if_string();
-    if (text == nullptr) {
-      return invalid(fmt::format("{}[{}]", field, i), shown((*array)[i]) + " is not a text");
-    }
-    out.emplace_back(*text);
-  }
-  return out;
-}
-
-Result<std::vector<net::Cidr>> cidrs(const json::value& value, const std::string& field) {
-  CARACAL_ASSIGN(const std::vector<std::string> list, texts(value, field));
-  std::vector<net::Cidr> out;
-  for (size_t i = 0; i < list.size(); ++i) {
-    auto cidr = net::Cidr::parse(list[i]);
-    if (!cidr) {
-      return invalid(fmt::format("{}[{}]", field, i),
-                     fmt::format("\"{}\" is not an address prefix; valid are for example "
-                                 "192.168.0.0/16 and fd00:1::/48",
-                                 list[i]));
-    }
-    out.push_back(*cidr);
-  }
-  return out;
-}
+using fields::invalid;
+using fields::overlap;
+using fields::to_array;
 
 Result<NodeSpec> parse_node(const json::value& value, const std::string& field) {
-  const json::object* object = value.if_object();
-  if (object == nullptr) return invalid(field, "must be an object with name, labels, podCIDRs");
-  CARACAL_TRY(check_fields(*object, kNodeFields, field + "."));
+  CARACAL_ASSIGN(const json::object* object,
+                 fields::object(value, field, {"name", "labels", "podCIDRs", "subnet", "mtu"}));
   NodeSpec node;
   if (const json::value* name = object->if_contains("name")) {
-    const json::string* text = name->if_string();
-    if (text == nullptr) return invalid(field + ".name", shown(*name) + " is not a text");
-    node.name = std::string(*text);
+    CARACAL_ASSIGN(node.name, fields::text(*name, field + ".name"));
+  }
+  if (const json::value* subnet = object->if_contains("subnet")) {
+    CARACAL_ASSIGN(node.subnet, fields::text(*subnet, field + ".subnet"));
+  }
+  if (const json::value* mtu = object->if_contains("mtu")) {
+    CARACAL_ASSIGN(const int64_t n, fields::number(*mtu, field + ".mtu", 1280, 65'535));
+    node.mtu = static_cast<int>(n);
   }
   if (const json::value* labels = object->if_contains("labels")) {
     const json::object* map = labels->if_object();
@@ -90,29 +39,78 @@ Result<NodeSpec> parse_node(const json::value& value, const std::string& field) 
       const json::string* text = member.value().if_string();
       if (text == nullptr) {
         return invalid(field + ".labels." + std::string(member.key()),
-                       shown(member.value()) + " is not a text (quote it)");
+                       jsonio::to_string(member.value()) + " is not a text (quote it)");
       }
       node.labels[std::string(member.key())] = std::string(*text);
     }
   }
   if (const json::value* list = object->if_contains("podCIDRs")) {
-    CARACAL_ASSIGN(node.pod_cidrs, cidrs(*list, field + ".podCIDRs"));
+    CARACAL_ASSIGN(node.pod_cidrs, fields::cidrs(*list, field + ".podCIDRs"));
   }
   return node;
 }
 
+// `nodes`, or `nodeCount` of them, shared out among the subnets in their order.
+Status parse_nodes(const json::object& document, Topology& topology) {
+  const json::value* count = document.if_contains("nodeCount");
+  const json::value* nodes = document.if_contains("nodes");
+  if (count != nullptr) {
+    if (nodes != nullptr) return invalid("nodeCount", "excludes nodes");
+    CARACAL_ASSIGN(const int64_t n, fields::number(*count, "nodeCount", 1, kMaxNodes));
+    const auto total = static_cast<size_t>(n);
+    std::vector<std::string> subnets;
+    if (const json::value* value = document.if_contains("subnets")) {
+      CARACAL_ASSIGN(const json::array* list, fields::list(*value, "subnets"));
+      for (const json::value& one : *list) subnets.emplace_back(jsonio::get_string(one, {"name"}));
+    }
+    for (size_t i = 0; i < total; ++i) {
+      topology.nodes.push_back(
+          {.name = fmt::format("node{}", i + 1),
+           .labels = {},
+           .subnet = subnets.empty() ? "" : subnets[i * subnets.size() / total]});
+    }
+  }
+  if (nodes == nullptr) return {};
+  CARACAL_ASSIGN(const json::array* list, fields::list(*nodes, "nodes"));
+  for (size_t i = 0; i < list->size(); ++i) {
+    CARACAL_ASSIGN(NodeSpec node, parse_node((*list)[i], fmt::format("nodes[{}]", i)));
+    if (node.name.empty()) node.name = fmt::format("node{}", i + 1);
+    topology.nodes.push_back(std::move(node));
+  }
+  return {};
+}
+
+Result<json::array> parse_objects(const json::value& value) {
+  CARACAL_ASSIGN(const json::array* list, fields::list(value, "objects"));
+  for (size_t i = 0; i < list->size(); ++i) {
+    const std::string field = fmt::format("objects[{}]", i);
+    for (const auto& path :
+         {std::vector<std::string_view>{"apiVersion"}, {"kind"}, {"metadata", "name"}}) {
+      const json::value* found = &(*list)[i];
+      for (const std::string_view part : path) {
+        if (found != nullptr) found = jsonio::get(*found, {part});
+      }
+      if (found == nullptr || !found->is_string()) {
+        return invalid(fmt::format("{}.{}", field, fmt::join(path, ".")), "must be a text");
+      }
+    }
+  }
+  return *list;
+}
+
 Result<Topology> parse_document(const json::value& document) {
-  const json::object* object = document.if_object();
-  if (object == nullptr) return fail(Errc::kInvalid, "a topology is an object");
-  CARACAL_TRY(check_fields(*object, kTopologyFields, ""));
+  if (!document.is_object()) return fail(Errc::kInvalid, "a topology is an object");
+  CARACAL_ASSIGN(
+      const json::object* object,
+      fields::object(document, "",
+                     {"name", "families", "podNetworks", "nodes", "nodeCount", "outside", "subnets",
+                      "routers", "racks", "spine", "network", "agentArguments", "objects"}));
   Topology topology;
   if (const json::value* name = object->if_contains("name")) {
-    const json::string* text = name->if_string();
-    if (text == nullptr) return invalid("name", shown(*name) + " is not a text");
-    topology.name = std::string(*text);
+    CARACAL_ASSIGN(topology.name, fields::text(*name, "name"));
   }
   if (const json::value* families = object->if_contains("families")) {
-    CARACAL_ASSIGN(const std::vector<std::string> list, texts(*families, "families"));
+    CARACAL_ASSIGN(const std::vector<std::string> list, fields::texts(*families, "families"));
     topology.families.clear();
     for (size_t i = 0; i < list.size(); ++i) {
       if (list[i] != "IPv4" && list[i] != "IPv6") {
@@ -123,19 +121,18 @@ Result<Topology> parse_document(const json::value& document) {
     }
   }
   if (const json::value* networks = object->if_contains("podNetworks")) {
-    CARACAL_ASSIGN(topology.pod_networks, cidrs(*networks, "podNetworks"));
+    CARACAL_ASSIGN(topology.pod_networks, fields::cidrs(*networks, "podNetworks"));
   }
-  if (const json::value* nodes = object->if_contains("nodes")) {
-    const json::array* array = nodes->if_array();
-    if (array == nullptr) return invalid("nodes", shown(*nodes) + " is not a list");
-    for (size_t i = 0; i < array->size(); ++i) {
-      CARACAL_ASSIGN(NodeSpec node, parse_node((*array)[i], fmt::format("nodes[{}]", i)));
-      if (node.name.empty()) node.name = fmt::format("node{}", i + 1);
-      topology.nodes.push_back(std::move(node));
-    }
+  CARACAL_TRY(parse_nodes(*object, topology));
+  CARACAL_TRY(parse_network(*object, topology));
+  if (const json::value* list = object->if_contains("agentArguments")) {
+    CARACAL_ASSIGN(topology.agent_arguments, fields::texts(*list, "agentArguments"));
+  }
+  if (const json::value* list = object->if_contains("objects")) {
+    CARACAL_ASSIGN(topology.objects, parse_objects(*list));
   }
   if (const json::value* outside = object->if_contains("outside")) {
-    CARACAL_ASSIGN(const std::vector<std::string> list, texts(*outside, "outside"));
+    CARACAL_ASSIGN(const std::vector<std::string> list, fields::texts(*outside, "outside"));
     for (size_t i = 0; i < list.size(); ++i) {
       auto address = net::IpAddr::parse(list[i]);
       if (!address) {
@@ -166,16 +163,6 @@ Result<net::Cidr> node_share(const net::Cidr& network, int number) {
   return net::Cidr(net::IpAddr::from_bytes(bytes.data(), network.address().size()), bits);
 }
 
-bool overlap(const net::Cidr& a, const net::Cidr& b) {
-  return a.family() == b.family() && (a.contains(b) || b.contains(a));
-}
-
-json::array to_array(const auto& values) {
-  json::array out;
-  for (const auto& value : values) out.emplace_back(json::string(value.to_string()));
-  return out;
-}
-
 }  // namespace
 
 json::value to_json(const Topology& topology) {
@@ -183,16 +170,23 @@ json::value to_json(const Topology& topology) {
   for (const NodeSpec& node : topology.nodes) {
     json::object labels;
     for (const auto& [key, value] : node.labels) labels[key] = value;
-    nodes.push_back(
-        {{"name", node.name}, {"labels", labels}, {"podCIDRs", to_array(node.pod_cidrs)}});
+    json::object one{
+        {"name", node.name}, {"labels", labels}, {"podCIDRs", to_array(node.pod_cidrs)}};
+    if (!node.subnet.empty()) one["subnet"] = node.subnet;
+    if (node.mtu != 0) one["mtu"] = node.mtu;
+    nodes.emplace_back(std::move(one));
   }
   json::array families;
   for (const net::Family family : topology.families) families.emplace_back(net::to_string(family));
-  return {{"name", topology.name},
-          {"families", families},
-          {"podNetworks", to_array(topology.pod_networks)},
-          {"nodes", nodes},
-          {"outside", to_array(topology.outside)}};
+  json::object out{{"name", topology.name},
+                   {"families", families},
+                   {"podNetworks", to_array(topology.pod_networks)},
+                   {"nodes", nodes},
+                   {"outside", to_array(topology.outside)},
+                   {"agentArguments", fields::text_array(topology.agent_arguments)},
+                   {"objects", topology.objects}};
+  network_to_json(topology, out);
+  return out;
 }
 
 bool Topology::has(net::Family family) const {
@@ -274,16 +268,7 @@ Status complete(Topology& topology) {
   for (size_t i = 0; i < topology.nodes.size(); ++i) {
     NodeSpec& node = topology.nodes[i];
     const std::string field = fmt::format("nodes[{}]", i);
-    if (!is_label(node.name)) {
-      return invalid(field + ".name",
-                     fmt::format("\"{}\": must be 1 to 40 lower-case letters, digits and '-', "
-                                 "beginning and ending with a letter or digit",
-                                 node.name));
-    }
-    if (node.name == "fabric" || node.name == "outside") {
-      return invalid(field + ".name",
-                     fmt::format("\"{}\" is the name of another part of the lab", node.name));
-    }
+    CARACAL_TRY(fields::check_name(node.name, field + ".name"));
     if (!names.insert(node.name).second) {
       return invalid(field + ".name", fmt::format("\"{}\" is there twice", node.name));
     }
@@ -316,7 +301,7 @@ Status complete(Topology& topology) {
       taken.emplace_back(node.name, cidr);
     }
   }
-  return {};
+  return complete_network(topology);
 }
 
 }  // namespace caracal::lab

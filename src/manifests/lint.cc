@@ -73,9 +73,10 @@ class Linter {
       policies_.push_back({&invalid.policy, {}, {}, 0, true});
     for (Entry& entry : policies_) prepare(entry);
     space_.build();
-    classes_.emplace(world_, true);
+    classes_.emplace(world_, peers_.questions());
+    peers_.match(*classes_);
     line_.emplace(world_, *classes_, space_);
-    peers_.resolve(*classes_, *line_);
+    peers_.resolve(*line_);
     compiler_.emplace(*classes_, *line_, peers_);
     compiler_->set_families();
     for (const Entry& entry : policies_) {

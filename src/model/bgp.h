@@ -52,6 +52,8 @@ struct BgpConfiguration {
   std::optional<uint32_t> mesh_max_restart_seconds;
   std::optional<bool> bind_node_ip;  // listen on the node's address only
   std::vector<std::string> ignored_interfaces;
+  std::optional<net::IpAddr> local_workload_peering_v4;  // what pods that speak BGP speak to
+  std::optional<net::IpAddr> local_workload_peering_v6;
   std::optional<std::string> program_cluster_routes;
   std::optional<uint32_t> ipv4_priority;  // metric of routes, default 1024
   std::optional<uint32_t> ipv6_priority;

@@ -76,6 +76,7 @@ Policy enforced_form(const PolicyUpdate& invalid) {
   if (is_staged(invalid.key.kind) && !policy.staged) policy.staged = StagedAction::kIgnore;
   policy.ingress.clear();
   policy.egress.clear();
+  policy.closes_tier = true;
   return policy;
 }
 

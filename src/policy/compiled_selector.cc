@@ -54,6 +54,17 @@ CompiledSelector::CompiledSelector(const selector::Selector& selector, StringTab
   if (root_.op == Op::kAnd) {
     for (const Node& child : root_.children) consider(child);
   }
+  const auto asks_for_key = [](const Node& node) {
+    const bool needs = node.op == Op::kExists || node.op == Op::kContains ||
+                       node.op == Op::kStartsWith || node.op == Op::kEndsWith;
+    return needs && node.origin == Origin::kOwn;
+  };
+  if (!required_.empty()) return;
+  if (asks_for_key(root_)) required_key_ = root_.key;
+  if (root_.op != Op::kAnd) return;
+  for (const Node& child : root_.children) {
+    if (asks_for_key(child)) required_key_ = child.key;
+  }
 }
 
 void CompiledSelector::consider(const Node& node) {
@@ -80,6 +91,7 @@ void CompiledSelector::release(StringTable& strings) {
   release(root_, strings);
   root_ = {};
   required_.clear();
+  required_key_ = 0;
 }
 
 CompiledSelector::Node CompiledSelector::compile(const selector::Node& node, StringTable& strings,

@@ -66,6 +66,9 @@ class CompiledSelector {
   // last with `required_inner` as the namespace's key.
   Origin required_origin() const { return required_origin_; }
   StringId required_inner() const { return required_inner_; }
+  // A key that an endpoint's own labels must have, with whatever value, where there are no required
+  // labels; or 0.
+  StringId required_key() const { return required_key_; }
   bool uses_accounts() const { return uses_accounts_; }
 
  private:
@@ -90,6 +93,7 @@ class CompiledSelector {
   std::vector<Label> required_;
   Origin required_origin_ = Origin::kOwn;
   StringId required_inner_ = 0;
+  StringId required_key_ = 0;
 };
 
 }  // namespace caracal::policy

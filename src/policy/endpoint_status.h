@@ -1,6 +1,8 @@
-// EndpointStatus: what the calculation made of one workload interface, for status and explain.
+// EndpointStatus, HostEndpointStatus: what the calculation made of one workload interface, or of one
+// host endpoint, for status and explain.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -19,6 +21,22 @@ struct EndpointStatus {
   // Why the endpoint is closed, or gets less than its policies say.
   std::vector<std::string> errors;
   bool operator==(const EndpointStatus&) const = default;
+};
+
+struct HostEndpointStatus {
+  // The interfaces of this node that it speaks for; "*": all that no other one speaks for.
+  std::vector<std::string> interfaces;
+  struct Hook {
+    desired::Disposition disposition = desired::Disposition::kClosed;
+    std::vector<model::PolicyId> policies;  // in the order of evaluation
+    bool operator==(const Hook&) const = default;
+  };
+  // The hooks in which it judges packets: always the two of the host's own traffic, the others with
+  // a policy for them.
+  std::map<desired::HostHook, Hook> hooks;
+  // Why it is in force nowhere, is closed, or lets through less than its policies say.
+  std::vector<std::string> errors;
+  bool operator==(const HostEndpointStatus&) const = default;
 };
 
 }  // namespace caracal::policy

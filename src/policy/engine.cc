@@ -55,19 +55,20 @@ class Engine::State {
   desired::PolicyDelta flush() {
     locals.select();
     hosts.select();
-    compile(selector.take_touched());
-    groups.policies_changed();
+    groups.policies_changed(compile(selector.take_touched()));
     if (std::exchange(tiers_changed, false)) groups.tiers_changed();
     predicates.update();
     sets.update(predicates.take_changed_sets());
     update_ranges();
     update_addresses();
-    locals.assign();
-    hosts.assign();
+    // From here to the end of the flush nobody acquires identities.
+    const std::vector<IdentityId> born = identities.take_born();
     const std::vector<IdentityId> gone = identities.take_gone();
+    locals.assign();
+    hosts.assign(born, gone);
     groups.forget(gone);
     identities.free(gone);
-    groups.update(identities.take_born(), predicates.take_changed_families());
+    groups.update(born, predicates.take_changed_families());
     rows.update();
     // Only now nothing refers to the old numbers any more.
     policies.finish();
@@ -92,23 +93,29 @@ class Engine::State {
   }
 
   // Makes compiled forms agree with policies: those that changed, and those that got their first or
-  // lost their last endpoint.
-  void compile(std::vector<PolicyIndex> touched) {
+  // lost their last endpoint, or host endpoint. Returns those whose form is another now, sorted.
+  std::vector<PolicyIndex> compile(std::vector<PolicyIndex> touched) {
     touched.insert(touched.end(), policies.changed().begin(), policies.changed().end());
     std::sort(touched.begin(), touched.end());
     touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
     // What is released last may be in use again by then.
     std::vector<std::unique_ptr<CompiledPolicy>> old;
-    for (const PolicyIndex index : touched) {
+    std::erase_if(touched, [&](PolicyIndex index) {
       PolicyRecord& record = policies.at(index);
       const bool wanted = record.users > 0 && !record.staged;
-      if (record.compiled && wanted && !record.changed) continue;
+      const bool for_hosts = record.host_users > 0;
+      const bool right_form =
+          record.compiled &&
+          (record.compiled->for_hosts == for_hosts || !record.compiled->has_names());
+      if (wanted && right_form && !record.changed) return true;
       if (record.compiled) old.push_back(std::move(record.compiled));
-      if (!wanted) continue;
-      record.compiled = std::make_unique<CompiledPolicy>(
-          compiler.compile(record.rules.rules(), record.applies_ingress, record.applies_egress));
-    }
+      if (!wanted) return false;
+      record.compiled = std::make_unique<CompiledPolicy>(compiler.compile(
+          record.rules.rules(), record.applies_ingress, record.applies_egress, for_hosts));
+      return false;
+    });
     for (const auto& policy : old) compiler.release(*policy);
+    return touched;
   }
 
   void update_ranges() {
@@ -285,6 +292,9 @@ void Engine::apply(const model::Update& update) { std::visit(*state_, update); }
 desired::PolicyDelta Engine::flush() { return state_->flush(); }
 const desired::PolicyTables& Engine::tables() const { return state_->tables; }
 std::map<std::string, EndpointStatus> Engine::statuses() const { return state_->locals.statuses(); }
+std::map<std::string, HostEndpointStatus> Engine::host_statuses() const {
+  return state_->hosts.statuses();
+}
 
 Engine::Counts Engine::counts() const {
   return {.pods = state_->endpoints.pod_count(),

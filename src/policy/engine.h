@@ -48,6 +48,8 @@ class Engine {
   const desired::PolicyTables& tables() const;
   // By interface, as of the last flush.
   std::map<std::string, EndpointStatus> statuses() const;
+  // Of the host endpoints of this node, by name, as of the last flush.
+  std::map<std::string, HostEndpointStatus> host_statuses() const;
 
   // Sizes of the state, for metrics.
   struct Counts {

@@ -239,7 +239,7 @@ TEST_F(CalicoTest, OwnAddressesAreToldApart) {
   EXPECT_TRUE(to("10.0.0.1"));
   EXPECT_FALSE(to("10.0.0.200"));
   EXPECT_FALSE(to("fd00::1"));
-  EXPECT_EQ(engine.tables().own_splits.size(), 2u);
+  EXPECT_EQ(engine.tables().own_splits.size(), 1u);
   model::Rule all = rule(Action::kAllow);
   all.self.all_of = {{block("10.0.0.0/8"), block("fd00::/8")}};
   policy(global("p", {all}));

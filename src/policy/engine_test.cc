@@ -136,6 +136,42 @@ TEST_F(EngineTest, EndpointIsClosedUntilItsPodIsKnownThenOpenThenPoliced) {
   EXPECT_TRUE(engine.statuses().empty());
 }
 
+TEST_F(EngineTest, InvalidPolicyClosesATierThatPassesOn) {
+  play({ns("dev"), pod("dev", "web", "10.0.0.1", {{"app", "web"}}), local("dev", "web", "10.0.0.1"),
+        pod("dev", "db", "10.0.0.2", {{"app", "db"}}), local("dev", "db", "10.0.0.2")});
+  const auto reaches = [&](const char* peer, const char* interface) {
+    engine.flush();
+    return allows(interface, peer, 80);
+  };
+  engine.apply(model::TierUpdate{"soft", model::Tier{"soft", 10, model::Action::kPass}});
+  model::Policy bad;
+  bad.id = {model::PolicyKind::kGlobalNetworkPolicy, {"", "bad"}};
+  bad.tier = "soft";
+  bad.selects.inherited = true;
+  bad.selects.pods = is("app", "web");
+  bad.applies_ingress = true;
+  engine.apply(model::PolicyUpdate{bad.id, bad, {}});
+  EXPECT_TRUE(reaches("10.0.0.9", "cali-web"));  // as written it passes on
+  engine.apply(model::PolicyUpdate{bad.id, bad, "spec.ingress[0].protocol: unknown"});
+  EXPECT_FALSE(reaches("10.0.0.9", "cali-web"));
+  EXPECT_TRUE(reaches("10.0.0.9", "cali-db"));
+  // What others of the tier allow or pass on stays so.
+  model::Policy good = bad;
+  good.id.name.name = "good";
+  good.order = 2000;
+  model::Rule pass, allow;
+  pass.action = model::Action::kPass;
+  pass.peer.all_of = {{model::CidrPeer{*net::Cidr::parse("10.0.0.8/31"), {}}}};
+  allow.peer.all_of = {{model::CidrPeer{*net::Cidr::parse("10.0.0.7/32"), {}}}};
+  good.ingress = {pass, allow};
+  engine.apply(model::PolicyUpdate{good.id, good, {}});
+  EXPECT_TRUE(reaches("10.0.0.9", "cali-web"));
+  EXPECT_TRUE(reaches("10.0.0.7", "cali-web"));
+  EXPECT_FALSE(reaches("10.0.0.6", "cali-web"));
+  engine.apply(model::PolicyUpdate{bad.id, {}, {}});
+  EXPECT_TRUE(reaches("10.0.0.6", "cali-web"));
+}
+
 TEST_F(EngineTest, InvalidPolicyIsolatesAndSaysSo) {
   play({ns("dev"), local("dev", "a", "10.0.0.1"), pod("dev", "a", "10.0.0.1", {}),
         model::PolicyUpdate{id_of("dev", "bad"), {}, "spec.ingress[0]: no"}});

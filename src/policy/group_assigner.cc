@@ -3,26 +3,30 @@
 #include <algorithm>
 
 namespace caracal::policy {
+namespace {
 
-bool GroupAssigner::asks_self(const std::vector<PolicyIndex>& policies,
+template <typename Number>
+void sort_unique(std::vector<Number>& list) {
+  std::sort(list.begin(), list.end());
+  list.erase(std::unique(list.begin(), list.end()), list.end());
+}
+
+// Do the rule's conditions on the own end hold for an address with these predicates?
+bool self_holds(const CompiledRule& rule, const OwnFacts& own) {
+  const RareConditions& rare = rule.more();
+  return std::all_of(rare.self_all_of.begin(), rare.self_all_of.end(),
+                     [&](const auto& list) { return own.has_any(list); }) &&
+         !own.has_any(rare.self_none_of);
+}
+
+}  // namespace
+
+bool GroupAssigner::asks_self(const NumberList& policies,
                               model::Direction direction) const {
   return std::any_of(policies.begin(), policies.end(), [&](PolicyIndex p) {
     const auto& compiled = policies_.at(p).compiled;
     return compiled && compiled->asks_self(direction);
   });
-}
-
-std::vector<net::IpAddr> GroupAssigner::asked_addresses(const std::vector<PolicyIndex>& policies,
-                                                        model::Direction direction) const {
-  std::vector<net::IpAddr> out;
-  for (const PolicyIndex p : policies) {
-    const auto& compiled = policies_.at(p).compiled;
-    if (!compiled || !compiled->asks_self(direction)) continue;
-    for (const CompiledRule& rule : compiled->rules(direction)) {
-      out.insert(out.end(), rule.self_addresses.begin(), rule.self_addresses.end());
-    }
-  }
-  return out;
 }
 
 std::vector<ClassPort> GroupAssigner::own_ports(const GroupForm& form, ClassId cls) const {
@@ -36,89 +40,151 @@ std::vector<ClassPort> GroupAssigner::own_ports(const GroupForm& form, ClassId c
       }
     }
   }
-  std::sort(out.begin(), out.end());
-  out.erase(std::unique(out.begin(), out.end()), out.end());
+  sort_unique(out);
   return out;
 }
 
-// The rules that do not hold for an own address with these predicates; null: not known which.
-std::vector<uint32_t> GroupAssigner::excluded(const GroupForm& form,
-                                              const std::vector<Term>* terms) const {
-  std::vector<uint32_t> out;
-  const auto has = [&](Term term) {
-    return std::binary_search(terms->begin(), terms->end(), term);
-  };
-  const auto holds = [&](const CompiledRule& rule) {
-    if (terms == nullptr) {
-      const bool never = std::any_of(rule.self_all_of.begin(), rule.self_all_of.end(),
-                                     [](const auto& list) { return list.empty(); });
-      return rule.action == model::Action::kDeny && !never;
-    }
-    return std::all_of(
-               rule.self_all_of.begin(), rule.self_all_of.end(),
-               [&](const auto& list) { return std::any_of(list.begin(), list.end(), has); }) &&
-           std::none_of(rule.self_none_of.begin(), rule.self_none_of.end(), has);
-  };
-  uint32_t first = 0;
+// Calls `visit(rule, its number over all policies)`.
+template <typename Visit>
+void GroupAssigner::for_each_rule(const GroupForm& form, const Visit& visit) const {
+  uint32_t number = 0;
   for (const PolicyIndex index : form.policies) {
-    const CompiledPolicy& policy = *policies_.at(index).compiled;
-    const auto& rules = policy.rules(form.direction);
-    if (policy.asks_self(form.direction)) {
-      for (uint32_t i = 0; i < rules.size(); ++i) {
-        if (rules[i].has_self() && !holds(rules[i])) out.push_back(first + i);
-      }
-    }
-    first += static_cast<uint32_t>(rules.size());
+    for (const CompiledRule& rule : policies_.at(index).compiled->rules(form.direction))
+      visit(rule, number++);
   }
+}
+
+std::vector<OwnPort> GroupAssigner::named_ports(const GroupForm& form, const OwnFacts& own) const {
+  std::vector<OwnPort> out;
+  const PredicateRegistry& registry = facts_.predicates();
+  const auto add = [&](const std::vector<PredicateId>& families, OwnPort port) {
+    for (const PredicateId id : own.resolved) {
+      if (std::find(families.begin(), families.end(), registry.family_of(id)) == families.end())
+        continue;
+      port.protocol = registry.protocol_of(id);
+      port.port = registry.ports_of(id).first;
+      out.push_back(port);
+    }
+  };
+  for_each_rule(form, [&](const CompiledRule& rule, uint32_t number) {
+    const EndNames& names = rule.more().own;
+    if (names.empty() || std::binary_search(form.excluded.begin(), form.excluded.end(), number))
+      return;
+    add(names.families, {.rule = number, .negative = false});
+    if (!names.lead || own.has_any(names.rest.terms))
+      add(names.any_families, {.rule = number, .negative = false});
+    add(names.not_families, {.rule = number, .negative = true});
+  });
+  sort_unique(out);
   return out;
 }
 
-void GroupAssigner::assign(Assignment& assignment, GroupForm form, const OwnEnd& own) {
-  form.own_ports = own_ports(form, own.cls);
+void GroupAssigner::set_own(GroupForm& form, const OwnFacts& own) const {
+  form.excluded.clear();
+  for_each_rule(form, [&](const CompiledRule& rule, uint32_t number) {
+    if (rule.has_self() && !self_holds(rule, own)) form.excluded.push_back(number);
+  });
+  if (form.by_address) form.named_ports = named_ports(form, own);
+}
+
+void GroupAssigner::assign(Assignment& assignment, GroupForm form, ClassId cls,
+                           const std::vector<net::IpAddr>& own_addresses) {
+  form.own_ports = own_ports(form, cls);
   Assignment now;
   if (!asks_self(form.policies, form.direction)) {
     now.group = groups_.acquire(form);
   } else {
-    std::vector<std::pair<net::IpAddr, std::vector<uint32_t>>> by_address;
-    for (const net::IpAddr& address : own.addresses) {
-      const std::vector<Term> terms = facts_.terms_of(facts_.identity_of(address));
-      by_address.emplace_back(address, excluded(form, &terms));
+    // The group itself is for the first address; numbers of identities depend on history.
+    std::vector<net::IpAddr> addresses = own_addresses;
+    sort_unique(addresses);
+    set_own(form, addresses.empty() ? OwnFacts() : facts_.facts_of(facts_.identity_of(addresses[0])));
+    for (const net::IpAddr& address : addresses) {
+      const IdentityId identity = facts_.identity_of(address);
+      if (now.splits.contains(identity)) continue;
+      GroupForm other = form;
+      set_own(other, facts_.facts_of(identity));
+      if (!(other.excluded == form.excluded)) now.splits.emplace(identity, groups_.acquire(other));
     }
-    std::sort(by_address.begin(), by_address.end());
-    by_address.erase(std::unique(by_address.begin(), by_address.end()), by_address.end());
-    const bool from_first = !own.others && !by_address.empty();
-    const std::vector<uint32_t> base =
-        from_first ? by_address.front().second : excluded(form, nullptr);
-    std::erase_if(by_address, [&](const auto& entry) { return entry.second == base; });
-    for (const auto& [address, list] : by_address) {
-      form.excluded = list;
-      now.splits.emplace_back(address, groups_.acquire(form));
-    }
-    form.excluded = base;
     form.splits = !now.splits.empty();
     now.group = groups_.acquire(form);
   }
   // What both have stays untouched: take first, give back then.
-  for (const auto& [address, group] : now.splits) {
-    const desired::OwnSplitKey key{now.group, address};
-    ++split_users_[key];
-    own_splits_.set(key, group);
-  }
+  for (const auto& [identity, target] : now.splits) take(now.group, identity, target);
   release(assignment);
   assignment = std::move(now);
 }
 
 void GroupAssigner::release(Assignment& assignment) {
-  for (const auto& [address, group] : assignment.splits) {
-    const desired::OwnSplitKey key{assignment.group, address};
-    if (--split_users_[key] == 0) {
-      split_users_.erase(key);
-      own_splits_.erase(key);
-    }
-    groups_.release(group);
-  }
+  for (const auto& [identity, target] : assignment.splits) give(assignment.group, identity, target);
   if (assignment.group != 0) groups_.release(assignment.group);
   assignment = {};
+}
+
+// Notes what the form's rules ask of the own address.
+void GroupAssigner::ask(HostAssignment& host) const {
+  const auto append = [](const auto& list, auto& to) {
+    to.insert(to.end(), list.begin(), list.end());
+  };
+  for_each_rule(host.form, [&](const CompiledRule& rule, uint32_t) {
+    const RareConditions& rare = rule.more();
+    for (const auto& list : rare.self_all_of) append(list, host.terms);
+    append(rare.self_none_of, host.terms);
+    append(rare.own.families, host.families);
+    append(rare.own.any_families, host.families);
+    append(rare.own.not_families, host.families);
+  });
+  sort_unique(host.terms);
+  sort_unique(host.families);
+}
+
+HostAssignment GroupAssigner::assign_host(GroupForm form) {
+  HostAssignment out;
+  form.by_address = true;
+  out.form = std::move(form);
+  ask(out);
+  set_own(out.form, {});
+  out.form.splits = !out.terms.empty() || !out.families.empty();
+  out.assignment.group = groups_.acquire(out.form);
+  for (const IdentityId identity : facts_.identities_with(out.terms, out.families))
+    add_split(out, identity);
+  return out;
+}
+
+void GroupAssigner::add_split(HostAssignment& host, IdentityId identity) {
+  GroupForm form = host.form;
+  set_own(form, facts_.facts_of(identity));
+  if (form.excluded == host.form.excluded && form.named_ports == host.form.named_ports) return;
+  form.splits = false;
+  const GroupId target = groups_.acquire(form);
+  host.assignment.splits.emplace(identity, target);
+  take(host.assignment.group, identity, target);
+}
+
+void GroupAssigner::follow(HostAssignment& host, const std::vector<IdentityId>& born,
+                           const std::vector<IdentityId>& gone) {
+  if (!host.form.splits) return;
+  for (const IdentityId identity : gone) {
+    const auto it = host.assignment.splits.find(identity);
+    if (it == host.assignment.splits.end()) continue;
+    give(host.assignment.group, identity, it->second);
+    host.assignment.splits.erase(it);
+  }
+  for (const IdentityId identity : born) add_split(host, identity);
+}
+
+void GroupAssigner::take(GroupId group, IdentityId identity, GroupId target) {
+  const desired::OwnSplitKey key{group, identity};
+  ++split_users_[key];
+  own_splits_.set(key, target);
+}
+
+void GroupAssigner::give(GroupId group, IdentityId identity, GroupId target) {
+  const desired::OwnSplitKey key{group, identity};
+  if (--split_users_[key] == 0) {
+    split_users_.erase(key);
+    own_splits_.erase(key);
+  }
+  groups_.release(target);
 }
 
 }  // namespace caracal::policy

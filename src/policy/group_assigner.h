@@ -1,8 +1,10 @@
 // GroupAssigner: puts endpoints of this node into groups, by their policies and by what those ask
 // of the endpoint itself: its named ports and its own address.
 //
-// Where rules tell an endpoint's own addresses apart, all but one lead to another group. Shared by
-// LocalEndpoints and HostEndpoints; writes the table `own_splits`.
+// Where rules tell own addresses apart, all but those of one kind lead to another group, by the
+// identity of the own address. A pod's are those of its interface; a host's may be any address there
+// is, so every identity that such a rule can tell from an address without predicates has an entry.
+// Shared by LocalEndpoints and HostEndpoints; writes the table `own_splits`.
 #pragma once
 
 #include <map>
@@ -15,19 +17,18 @@
 
 namespace caracal::policy {
 
-// The group of an endpoint in one direction, and those of its other addresses.
+// The group of an endpoint in one direction, and those of other own addresses than the first.
 struct Assignment {
   GroupId group = 0;
-  std::vector<std::pair<net::IpAddr, GroupId>> splits;
+  std::map<IdentityId, GroupId> splits;
 };
 
-// The local end as rules may ask for it.
-struct OwnEnd {
-  ClassId cls = 0;
-  std::vector<net::IpAddr> addresses;
-  // Packets of other addresses come here too; rules that ask for the own address then do not match
-  // them, except those that deny.
-  bool others = false;
+// What the rules of a host's form ask of the own address, and what holds for one without predicates.
+struct HostAssignment {
+  Assignment assignment;
+  GroupForm form;  // of the group itself
+  std::vector<Term> terms;
+  std::vector<PredicateId> families;
 };
 
 class GroupAssigner {
@@ -43,19 +44,31 @@ class GroupAssigner {
         own_splits_(own_splits) {}
 
   // Does a policy of the list ask for the own address?
-  bool asks_self(const std::vector<PolicyIndex>& policies, model::Direction direction) const;
-  // Single addresses that rules ask for as the own one.
-  std::vector<net::IpAddr> asked_addresses(const std::vector<PolicyIndex>& policies,
-                                           model::Direction direction) const;
-  // Puts it where `form` (direction, undecided and policies; enforced ones only) says.
-  void assign(Assignment& assignment, GroupForm form, const OwnEnd& own);
+  bool asks_self(const NumberList& policies, model::Direction direction) const;
+  // Puts a pod where `form` (direction, undecided and policies; enforced ones only) says.
+  void assign(Assignment& assignment, GroupForm form, ClassId cls,
+              const std::vector<net::IpAddr>& own_addresses);
   void release(Assignment& assignment);
+
+  // Likewise a host endpoint. REQUIRES: its policies are compiled for hosts.
+  HostAssignment assign_host(GroupForm form);
+  // Follows identities that came into use, and that went out of it.
+  void follow(HostAssignment& host, const std::vector<IdentityId>& born,
+              const std::vector<IdentityId>& gone);
 
   const AddressFacts& facts() const { return facts_; }
 
  private:
   std::vector<ClassPort> own_ports(const GroupForm& form, ClassId cls) const;
-  std::vector<uint32_t> excluded(const GroupForm& form, const std::vector<Term>* terms) const;
+  template <typename Visit>
+  void for_each_rule(const GroupForm& form, const Visit& visit) const;
+  void ask(HostAssignment& host) const;
+  // What of the form depends on the own address: `excluded`, and `named_ports` of a host.
+  void set_own(GroupForm& form, const OwnFacts& own) const;
+  std::vector<OwnPort> named_ports(const GroupForm& form, const OwnFacts& own) const;
+  void add_split(HostAssignment& host, IdentityId identity);
+  void take(GroupId group, IdentityId identity, GroupId target);
+  void give(GroupId group, IdentityId identity, GroupId target);
 
   const EndpointIndex& endpoints_;
   const PolicyTable& policies_;

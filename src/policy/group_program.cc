@@ -21,15 +21,30 @@ void sort_unique(std::vector<Number>& list) {
   list.erase(std::unique(list.begin(), list.end()), list.end());
 }
 
-// What names mean among the local end's ports.
-PortSet own_ports_of(const std::vector<PortName>& names, const std::vector<ClassPort>& own) {
-  PortSet out;
-  for (const PortName& name : names) {
-    for (const ClassPort& port : own) {
-      if (port.name == name.name && port.protocol == name.protocol)
-        out.add(PortSet::one(port.protocol, port.port));
-    }
+// What the rule's names mean at the local end.
+struct OwnSets {
+  PortSet named;
+  PortSet not_named;
+};
+OwnSets own_sets(const CompiledRule& rule, uint32_t ordinal, const GroupForm& form) {
+  OwnSets out;
+  if (form.by_address) {
+    const auto first =
+        std::lower_bound(form.named_ports.begin(), form.named_ports.end(), OwnPort{.rule = ordinal});
+    for (auto at = first; at != form.named_ports.end() && at->rule == ordinal; ++at)
+      (at->negative ? out.not_named : out.named).add(PortSet::one(at->protocol, at->port));
+    return out;
   }
+  const auto add = [&](const std::vector<PortName>& names, PortSet& to) {
+    for (const PortName& name : names) {
+      for (const ClassPort& port : form.own_ports) {
+        if (port.name == name.name && port.protocol == name.protocol)
+          to.add(PortSet::one(port.protocol, port.port));
+      }
+    }
+  };
+  add(rule.more().own_names, out.named);
+  add(rule.more().own_not_names, out.not_named);
   return out;
 }
 
@@ -38,24 +53,26 @@ struct SourceSets {
   PortSet always;
   PortSet never;
 };
-SourceSets source_sets(const CompiledRule& rule, const GroupForm& form) {
-  SourceSets out{rule.source_ports, rule.not_source_ports};
+SourceSets source_sets(const CompiledRule& rule, uint32_t ordinal, const GroupForm& form) {
+  SourceSets out{rule.more().source_ports, rule.more().not_source_ports};
   if (form.direction == model::Direction::kEgress) {
-    out.always.add(own_ports_of(rule.own_names, form.own_ports));
-    out.never.add(own_ports_of(rule.own_not_names, form.own_ports));
+    const OwnSets own = own_sets(rule, ordinal, form);
+    out.always.add(own.named);
+    out.never.add(own.not_named);
   }
   return out;
 }
 
+// Calls `visit(rule, its number, number of its policy)`.
 template <typename Visit>
 void for_each_rule(const PolicyTable& policies, const GroupForm& form, const Visit& visit) {
   uint32_t ordinal = 0;
-  auto excluded = form.excluded.begin();
+  const uint32_t* excluded = form.excluded.begin();
   for (size_t i = 0; i < form.policies.size(); ++i) {
     for (const CompiledRule& rule : policies.at(form.policies[i]).compiled->rules(form.direction)) {
       const bool out = excluded != form.excluded.end() && *excluded == ordinal;
       if (out) ++excluded;
-      if (!out) visit(rule, i);
+      if (!out) visit(rule, ordinal, i);
       ++ordinal;
     }
   }
@@ -69,13 +86,13 @@ struct GroupProgram::Facts {
   std::vector<PredicateId> resolved;
   const PredicateRegistry& registry;
 
-  bool any_of(const std::vector<Term>& wanted) const {
+  bool any_of(const NumberList& wanted) const {
     return std::any_of(wanted.begin(), wanted.end(), [&](Term term) {
       return std::binary_search(terms.begin(), terms.end(), term);
     });
   }
   // The ports that resolved predicates of these families stand for.
-  PortSet ports_of(const std::vector<PredicateId>& families) const {
+  PortSet ports_of(std::span<const PredicateId> families) const {
     PortSet out;
     for (const PredicateId id : resolved) {
       if (std::find(families.begin(), families.end(), registry.family_of(id)) != families.end())
@@ -92,50 +109,62 @@ GroupProgram::GroupProgram(const PolicyTable& policies, const GroupForm& form,
                            std::optional<SourcePort> source, ListTable& port_sets)
     : direction_(form.direction), undecided_(form.undecided), source_(source) {
   std::vector<uint32_t> tiers;  // by policy
+  std::vector<model::Action> ends;
   for (size_t i = 0; i < form.policies.size(); ++i) {
     const PolicyIndex index = form.policies[i];
     if (i == 0 || policies.at(form.policies[i - 1]).tier != policies.at(index).tier) {
-      tier_defaults_.push_back(undecided_ == Undecided::kGoesOn ? model::Action::kPass
-                                                                : policies.tier_default(index));
+      ends.push_back(undecided_ == Undecided::kGoesOn ? model::Action::kPass
+                                                      : policies.tier_default(index));
     }
-    tiers.push_back(static_cast<uint32_t>(tier_defaults_.size() - 1));
+    if (undecided_ != Undecided::kGoesOn && policies.at(index).closes_tier)
+      ends.back() = model::Action::kDeny;
+    tiers.push_back(static_cast<uint32_t>(ends.size() - 1));
   }
+  for (const model::Action end : ends) tier_defaults_.push_back(word(end));
   if (undecided_ == Undecided::kGoesOn) monotone_ = false;
-  for_each_rule(policies, form, [&](const CompiledRule& rule, size_t policy) {
-    add_rule(rule, tiers[policy], form, port_sets);
+  for_each_rule(policies, form, [&](const CompiledRule& rule, uint32_t ordinal, size_t policy) {
+    add_rule(rule, ordinal, tiers[policy], form, port_sets);
   });
-  for (const auto& [term, steps] : by_term_) terms_.push_back(term);
-  sort_unique(terms_);
-  sort_unique(source_families_);
+  std::sort(leads_.begin(), leads_.end());
+  leads_.shrink_to_fit();
+  steps_.shrink_to_fit();
+  std::vector<PredicateId> families(source_families_.begin(), source_families_.end());
+  sort_unique(families);
+  source_families_ = NumberList(families);
 }
 
-void GroupProgram::add_rule(const CompiledRule& rule, uint32_t tier, const GroupForm& form,
-                            ListTable& port_sets) {
+void GroupProgram::add_rule(const CompiledRule& rule, uint32_t ordinal, uint32_t tier,
+                            const GroupForm& form, ListTable& port_sets) {
+  const RareConditions& rare = rule.more();
   // A list without peers holds nothing; one of named ports has its families.
   for (size_t i = 0; i < rule.all_of.size(); ++i) {
-    const bool by_name = rule.far.lead == i && !rule.far.families.empty();
+    const bool by_name = rare.far.lead == i && !rare.far.families.empty();
     if (rule.all_of[i].empty() && !by_name) return;
   }
   PortSet ports = rule.ports;
-  PortSet not_ports = rule.not_ports;
+  PortSet not_ports = rare.not_ports;
   const bool ingress = direction_ == model::Direction::kIngress;
   if (ingress) {
-    ports.add(own_ports_of(rule.own_names, form.own_ports));
-    not_ports.add(own_ports_of(rule.own_not_names, form.own_ports));
+    const OwnSets own = own_sets(rule, ordinal, form);
+    ports.add(own.named);
+    not_ports.add(own.not_named);
   }
   ports.subtract(not_ports);
 
-  Step step{.tier = tier, .action = rule.action, .rule = &rule};
-  const bool far_sources = ingress && !rule.far.empty();
+  Step step;
+  step.rule = &rule;
+  step.tier = tier & 0xffffff;
+  step.action = rule.action;
+  const bool far_sources = ingress && !rare.far.empty();
   if (rule.has_source) {
     has_sources_ = true;
     if (far_sources) {
       for (const auto* list :
-           {&rule.far.families, &rule.far.any_families, &rule.far.not_families}) {
-        source_families_.insert(source_families_.end(), list->begin(), list->end());
+           {&rare.far.families, &rare.far.any_families, &rare.far.not_families}) {
+        for (const PredicateId id : *list) source_families_.push_back(id);
       }
     }
-    const SourceSets sets = source_sets(rule, form);
+    const SourceSets sets = source_sets(rule, ordinal, form);
     if (!source_) {
       ports.intersect(PortSet::without_ports());
       ports.intersect(sets.always);
@@ -144,20 +173,20 @@ void GroupProgram::add_rule(const CompiledRule& rule, uint32_t tier, const Group
       const uint32_t point = point_of(*source_);
       if (sets.never.contains(point)) return;
       if (!sets.always.contains(point)) {
-        if (rule.far.families.empty() && rule.far.any_families.empty()) return;
+        if (rare.far.families.empty() && rare.far.any_families.empty()) return;
         if (!far_sources) return;
         step.source_by_name = true;
       }
     }
   }
-  const bool far_ports = !ingress && !rule.far.empty();
-  const bool services = !rule.none_of.service_families.empty() ||
+  const bool far_ports = !ingress && !rare.far.empty();
+  const bool services = !rare.none_of.service_families.empty() ||
                         std::any_of(rule.all_of.begin(), rule.all_of.end(), [](const auto& list) {
                           return !list.service_families.empty();
                         });
   const bool in_part = source_ && far_sources && rule.has_source;
-  step.plain = rule.all_of.size() <= 1 && rule.none_of.empty() && !far_ports && !services &&
-               !step.source_by_name && !(in_part && !rule.far.not_families.empty());
+  step.plain = rule.all_of.size() <= 1 && rare.none_of.empty() && !far_ports && !services &&
+               !step.source_by_name && !(in_part && !rare.far.not_families.empty());
   if (ports.empty() && !far_ports) return;
 
   step.ports = port_sets.acquire(ports.numbers());
@@ -173,30 +202,31 @@ void GroupProgram::add_rule(const CompiledRule& rule, uint32_t tier, const Group
 // tells identities apart.
 bool GroupProgram::lead_to(uint32_t number, const CompiledRule& rule) {
   const Step& step = steps_[number];
+  const RareConditions& rare = rule.more();
   std::vector<Term> terms;
-  const auto add_families = [&](const std::vector<PredicateId>& families) {
+  const auto add_families = [&](std::span<const PredicateId> families) {
     for (const PredicateId id : families) terms.push_back(term_of(id));
   };
   const auto add_list = [&](const PeerList& list) {
     terms.insert(terms.end(), list.terms.begin(), list.terms.end());
     add_families(list.service_families);
   };
-  const bool ports_by_name = direction_ == model::Direction::kEgress && !rule.far.empty();
+  const bool ports_by_name = direction_ == model::Direction::kEgress && !rare.far.empty();
   const bool names_used = ports_by_name || step.source_by_name;
   if (rule.all_of.empty()) {
     // Anyone may match. Identities that these predicates concern may match more, or less.
     always_.push_back(number);
-    add_list(rule.none_of);
+    add_list(rare.none_of);
     if (names_used) {
-      add_families(rule.far.families);
-      add_families(rule.far.any_families);
+      add_families(rare.far.families);
+      add_families(rare.far.any_families);
     }
     const bool less_by_name =
-        (ports_by_name || (source_ && rule.has_source)) && !rule.far.not_families.empty();
-    if (less_by_name) add_families(rule.far.not_families);
-    if (less_by_name || !rule.none_of.empty()) monotone_ = false;
+        (ports_by_name || (source_ && rule.has_source)) && !rare.far.not_families.empty();
+    if (less_by_name) add_families(rare.far.not_families);
+    if (less_by_name || !rare.none_of.empty()) monotone_ = false;
     sort_unique(terms);
-    for (const Term term : terms) by_term_[term];  // concerned; led to anyhow
+    for (const Term term : terms) leads_.push_back({term, kConcerned});
     return !terms.empty();
   }
   // One list that must hold leads to the step: the shortest, but not the one that stands for a
@@ -205,55 +235,57 @@ bool GroupProgram::lead_to(uint32_t number, const CompiledRule& rule) {
   size_t best = 0;
   const auto size_of = [&](size_t i) {
     return rule.all_of[i].terms.size() + rule.all_of[i].service_families.size() +
-           (names_used && rule.far.lead == i ? rule.far.families.size() : 0);
+           (names_used && rare.far.lead == i ? rare.far.families.size() : 0);
   };
   for (size_t i = 1; i < count; ++i) {
     if (size_of(i) < size_of(best)) best = i;
   }
   add_list(rule.all_of[best]);
-  if (names_used && rule.far.lead == best) {
-    add_families(rule.far.families);
-    add_list(rule.far.rest);
+  if (names_used && rare.far.lead == best) {
+    add_families(rare.far.families);
+    add_list(rare.far.rest);
   }
   sort_unique(terms);
-  for (const Term term : terms) by_term_[term].push_back(number);
+  for (const Term term : terms) leads_.push_back({term, number});
   return true;
 }
 
 bool GroupProgram::source_matches(const Step& step, const Facts& facts) const {
   const CompiledRule& rule = *step.rule;
+  const RareConditions& rare = rule.more();
   if (!source_ || !rule.has_source || direction_ == model::Direction::kEgress) return true;
   const uint32_t point = point_of(*source_);
-  if (facts.ports_of(rule.far.not_families).contains(point)) return false;
+  if (facts.ports_of(rare.far.not_families).contains(point)) return false;
   if (!step.source_by_name) return true;
-  if (facts.ports_of(rule.far.families).contains(point)) return true;
-  const bool any = !rule.far.lead || !facts.holds(rule.far.rest).empty();
-  return any && facts.ports_of(rule.far.any_families).contains(point);
+  if (facts.ports_of(rare.far.families).contains(point)) return true;
+  const bool any = !rare.far.lead || !facts.holds(rare.far.rest).empty();
+  return any && facts.ports_of(rare.far.any_families).contains(point);
 }
 
 PortSet GroupProgram::matched(const Step& step, const Facts& facts,
                               const ListTable& port_sets) const {
   const CompiledRule& rule = *step.rule;
+  const RareConditions& rare = rule.more();
   if (!source_matches(step, facts)) return {};
   PortSet out = PortSet::from_numbers(port_sets.list(step.ports));
-  const bool ports_by_name = direction_ == model::Direction::kEgress && !rule.far.empty();
+  const bool ports_by_name = direction_ == model::Direction::kEgress && !rare.far.empty();
   std::optional<size_t> done;
   if (ports_by_name) {
     // On the lead's endpoints the name is theirs; on its other peers any endpoint's.
-    done = rule.far.lead;
+    done = rare.far.lead;
     if (done) out.intersect(facts.holds(rule.all_of[*done]));
-    PortSet named = facts.ports_of(rule.far.any_families);
-    if (done) named.intersect(facts.holds(rule.far.rest));
-    named.add(facts.ports_of(rule.far.families));
-    named.subtract(rule.not_ports);
+    PortSet named = facts.ports_of(rare.far.any_families);
+    if (done) named.intersect(facts.holds(rare.far.rest));
+    named.add(facts.ports_of(rare.far.families));
+    named.subtract(rare.not_ports);
     out.add(named);
-    out.subtract(facts.ports_of(rule.far.not_families));
+    out.subtract(facts.ports_of(rare.far.not_families));
   }
-  if (step.source_by_name) done = rule.far.lead;  // its endpoints hold where the name does
+  if (step.source_by_name) done = rare.far.lead;  // its endpoints hold where the name does
   for (size_t i = 0; i < rule.all_of.size() && !out.empty(); ++i) {
     if (done != i) out.intersect(facts.holds(rule.all_of[i]));
   }
-  if (!rule.none_of.empty()) out.subtract(facts.holds(rule.none_of));
+  if (!rare.none_of.empty()) out.subtract(facts.holds(rare.none_of));
   return out;
 }
 
@@ -274,19 +306,20 @@ GroupProgram::Spec GroupProgram::match(std::span<const PredicateId> predicates,
 
   std::vector<Match> matches;
   std::vector<uint32_t> others;
-  const auto consider = [&](const std::vector<uint32_t>& steps) {
-    for (const uint32_t number : steps) {
-      if (steps_[number].plain) {
-        matches.push_back({number, steps_[number].ports});
-      } else {
-        others.push_back(number);
-      }
+  const auto consider = [&](uint32_t number) {
+    if (steps_[number].plain) {
+      matches.push_back({number, steps_[number].ports});
+    } else {
+      others.push_back(number);
     }
   };
   const auto consider_term = [&](Term term) {
-    if (const auto it = by_term_.find(term); it != by_term_.end()) consider(it->second);
+    for (auto it = std::lower_bound(leads_.begin(), leads_.end(), Lead{term, 0});
+         it != leads_.end() && it->term == term && it->step != kConcerned; ++it) {
+      consider(it->step);
+    }
   };
-  consider(always_);
+  for (const uint32_t number : always_) consider(number);
   for (const Term term : facts.terms) consider_term(term);
   for (const PredicateId id : facts.resolved) consider_term(term_of(registry.family_of(id)));
   sort_unique(others);
@@ -314,7 +347,7 @@ GroupProgram::Spec GroupProgram::match(std::span<const PredicateId> predicates,
       sort_unique(run);
       for (const uint32_t ports : run) spec.insert(spec.end(), {word(action), ports});
     }
-    spec.insert(spec.end(), {kTierEnd + word(tier_defaults_[tier]), 0});
+    spec.insert(spec.end(), {kTierEnd + tier_defaults_[tier], 0});
   }
   spec.insert(spec.end(), {kEnd, static_cast<uint32_t>(undecided_)});
   return spec;
@@ -365,16 +398,17 @@ std::vector<GroupProgram::SourceInterval> GroupProgram::cut_sources(
   std::vector<SourceSets> sets;
   std::vector<uint32_t> starts, named;
   for (const desired::PortSpace space : kSourceSpaces) starts.push_back(space_start(space));
-  for_each_rule(policies, form, [&](const CompiledRule& rule, size_t) {
+  for_each_rule(policies, form, [&](const CompiledRule& rule, uint32_t ordinal, size_t) {
     if (!rule.has_source) return;
-    sets.push_back(source_sets(rule, form));
+    sets.push_back(source_sets(rule, ordinal, form));
     for (const PortSet* set : {&sets.back().always, &sets.back().never}) {
       const auto numbers = set->numbers();
       starts.insert(starts.end(), numbers.begin(), numbers.end());
     }
     if (form.direction == model::Direction::kEgress) return;
+    const EndNames& far = rule.more().far;
     for (const auto* families :
-         {&rule.far.families, &rule.far.any_families, &rule.far.not_families}) {
+         {&far.families, &far.any_families, &far.not_families}) {
       for (const PredicateId family : *families) {
         for (const PredicateId id : registry.resolved_of(family)) {
           const auto numbers = PortSet::range(registry.protocol_of(id), registry.ports_of(id));

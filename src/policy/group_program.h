@@ -6,7 +6,6 @@
 
 #include <optional>
 #include <span>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -23,16 +22,29 @@ enum class Undecided : uint8_t {
   kGoesOn,  // no tier denies at its end; what rules deny is told apart (desired: `refused`)
 };
 
+// A port that a name of a rule means at the local end.
+struct OwnPort {
+  uint32_t rule = 0;    // counted over all policies of a form
+  bool negative = false;  // of a name that must not match
+  net::Protocol protocol;
+  uint16_t port = 0;
+  auto operator<=>(const OwnPort&) const = default;
+};
+
 // What a group is: endpoints with equal forms share one.
 struct GroupForm {
   model::Direction direction = model::Direction::kIngress;
   Undecided undecided = Undecided::kAllowed;
   // Its endpoints' other addresses lead to other groups; their packets from here are of the first.
   bool splits = false;
-  std::vector<PolicyIndex> policies;  // in the order of evaluation
+  NumberList policies;  // PolicyIndex, in the order of evaluation
   std::vector<ClassPort> own_ports;   // what the local end's port names mean; sorted
+  // Of hosts: the local end is whatever has the own address, and `named_ports` (sorted) is what names
+  // mean there, rule by rule.
+  bool by_address = false;
+  std::vector<OwnPort> named_ports;
   // Rules, counted over all policies, that do not hold for the own address; sorted.
-  std::vector<uint32_t> excluded;
+  NumberList excluded;
 };
 
 // The source ports that a part of a group is for: one point of an interval that no rule tells
@@ -55,18 +67,23 @@ class GroupProgram {
   GroupProgram(const PolicyTable& policies, const GroupForm& form, std::optional<SourcePort> source,
                ListTable& port_sets);
   // Gives away the port sets held, for the caller to release when no spec names them any more.
-  std::vector<ListId> take_held() { return std::exchange(held_, {}); }
+  NumberList take_held() { return std::exchange(held_, {}); }
 
   // True when no identity may do less than one without predicates, and nothing is logged or told
   // apart as refused.
   bool monotone() const { return monotone_; }
-  // The predicates that can make a difference.
-  const std::vector<Term>& terms() const { return terms_; }
+  // Calls `visit(term)` for the predicates that can make a difference, in their order.
+  template <typename Visit>
+  void for_each_term(const Visit& visit) const {
+    for (size_t i = 0; i < leads_.size(); ++i) {
+      if (i == 0 || leads_[i].term != leads_[i - 1].term) visit(leads_[i].term);
+    }
+  }
 
   // Does a rule ask for source ports?
   bool has_sources() const { return has_sources_; }
   // The families that rules resolve source ports by.
-  const std::vector<PredicateId>& source_families() const { return source_families_; }
+  const NumberList& source_families() const { return source_families_; }
   // The source ports cut where rules tell them apart: for each space the first port of each
   // interval, with a signature: equal ones are treated alike.
   struct SourceInterval {
@@ -85,12 +102,19 @@ class GroupProgram {
 
  private:
   struct Step {
-    uint32_t tier = 0;
-    model::Action action = model::Action::kAllow;
-    bool plain = true;            // matches on `ports` wherever it is led to; else see matched()
-    bool source_by_name = false;  // its source ports match by name only
-    ListId ports = 0;
     const CompiledRule* rule = nullptr;
+    ListId ports = 0;
+    uint32_t tier : 24 = 0;
+    model::Action action : 4 = model::Action::kAllow;
+    bool plain : 1 = true;            // matches on `ports` wherever it is led to; else see matched()
+    bool source_by_name : 1 = false;  // its source ports match by name only
+  };
+  // A predicate leads to a step, or (kConcerned) only to those that any identity may match.
+  static constexpr uint32_t kConcerned = ~uint32_t{0};
+  struct Lead {
+    Term term = 0;
+    uint32_t step = 0;
+    auto operator<=>(const Lead&) const = default;
   };
   // A step, and the ports it matches on.
   struct Match {
@@ -100,7 +124,7 @@ class GroupProgram {
   };
   struct Facts;  // of an identity
 
-  void add_rule(const CompiledRule& rule, uint32_t tier, const GroupForm& form,
+  void add_rule(const CompiledRule& rule, uint32_t ordinal, uint32_t tier, const GroupForm& form,
                 ListTable& port_sets);
   bool lead_to(uint32_t step, const CompiledRule& rule);
   PortSet matched(const Step& step, const Facts& facts, const ListTable& port_sets) const;
@@ -110,12 +134,11 @@ class GroupProgram {
   Undecided undecided_ = Undecided::kAllowed;
   std::optional<SourcePort> source_;
   std::vector<Step> steps_;
-  std::vector<model::Action> tier_defaults_;
-  std::vector<uint32_t> always_;                             // steps that any identity may match
-  std::unordered_map<Term, std::vector<uint32_t>> by_term_;  // families by theirs
-  std::vector<Term> terms_;
-  std::vector<PredicateId> source_families_;
-  std::vector<ListId> held_;  // port sets
+  NumberList tier_defaults_;     // of model::Action
+  NumberList always_;            // steps that any identity may match
+  std::vector<Lead> leads_;      // sorted; families by theirs
+  NumberList source_families_;   // of PredicateId; sorted
+  NumberList held_;              // port sets
   bool monotone_ = true;
   bool has_sources_ = false;
 };

@@ -30,7 +30,7 @@ void GroupTable::mark_dirty(GroupId id) {
 GroupId GroupTable::acquire(const GroupForm& form) {
   std::vector<uint32_t> key;
   key.push_back(static_cast<uint32_t>(form.direction) | static_cast<uint32_t>(form.undecided) << 1 |
-                (form.splits ? 8u : 0u));
+                (form.splits ? 8u : 0u) | (form.by_address ? 16u : 0u));
   key.push_back(static_cast<uint32_t>(form.policies.size()));
   key.insert(key.end(), form.policies.begin(), form.policies.end());
   key.push_back(static_cast<uint32_t>(form.excluded.size()));
@@ -38,19 +38,22 @@ GroupId GroupTable::acquire(const GroupForm& form) {
   for (const ClassPort& port : form.own_ports) {
     key.insert(key.end(), {port.name, port.port, port.protocol.number});
   }
+  for (const OwnPort& port : form.named_ports) {
+    key.insert(key.end(), {port.rule, port.negative ? 1u : 0u, port.port, port.protocol.number});
+  }
   const ListId list = keys_.acquire(key);
-  const auto it = by_key_.find(list);
-  if (it != by_key_.end()) {
+  if (by_key_.size() <= list) by_key_.resize(list + 1);
+  if (const GroupId known = by_key_[list]; known != 0) {
     keys_.release(list);  // held once, by the group
-    ++groups_.at(it->second).users;
-    return it->second;
+    ++groups_.at(known).users;
+    return known;
   }
   const GroupId id = new_group();
   Group& group = groups_.at(id);
   group.key = list;
   group.form = form;
   group.users = 1;
-  by_key_.emplace(list, id);
+  by_key_[list] = id;
   mark_dirty(id);
   return id;
 }
@@ -59,11 +62,15 @@ void GroupTable::release(GroupId id) {
   if (--groups_.at(id).users == 0) unused_.push_back(id);
 }
 
-void GroupTable::policies_changed() {
+void GroupTable::policies_changed(const std::vector<PolicyIndex>& recompiled) {
+  if (recompiled.empty()) return;
   for (auto& [id, group] : groups_) {
     if (group.dirty || group.parent != 0) continue;  // parts follow their group
     const bool changed = std::any_of(group.form.policies.begin(), group.form.policies.end(),
-                                     [&](PolicyIndex p) { return policies_.at(p).changed; });
+                                     [&](PolicyIndex p) {
+                                       return std::binary_search(recompiled.begin(),
+                                                                 recompiled.end(), p);
+                                     });
     if (changed) mark_dirty(id);
   }
 }
@@ -75,24 +82,21 @@ void GroupTable::tiers_changed() {
 }
 
 void GroupTable::index(GroupId id, bool add) {
-  for (const Term term : groups_.at(id).program.terms()) {
-    if (add) {
-      by_term_[term].push_back(id);
-      continue;
+  groups_.at(id).program.for_each_term([&](Term term) {
+    if (!add) {
+      by_term_[term].swap_remove(id);
+      return;
     }
-    const auto it = by_term_.find(term);
-    std::erase(it->second, id);
-    if (it->second.empty()) by_term_.erase(it);
-  }
+    if (by_term_.size() <= term) by_term_.resize(term + 1);
+    by_term_[term].push_back(id);
+  });
 }
 
 template <typename Visit>
 void GroupTable::for_each_concerned(IdentityId identity, const Visit& visit) const {
   std::vector<GroupId> out;
   const auto append = [&](Term term) {
-    if (const auto it = by_term_.find(term); it != by_term_.end()) {
-      out.insert(out.end(), it->second.begin(), it->second.end());
-    }
+    if (term < by_term_.size()) out.insert(out.end(), by_term_[term].begin(), by_term_[term].end());
   };
   for (const PredicateId p : identities_.endpoint_predicates(identity)) {
     append(term_of(predicates_.is_resolved(p) ? predicates_.family_of(p) : p));
@@ -133,17 +137,15 @@ void GroupTable::set_base(GroupId id, RowId row, bool is_otherwise) {
 }
 
 void GroupTable::set_entry(GroupId id, IdentityId identity, RowId row) {
-  Group& group = groups_.at(id);
-  const auto it = group.entries.find(identity);
-  const RowId before = it == group.entries.end() ? kNoEntry : it->second;
+  const auto& live = tables_.peers.live();
+  const auto it = live.find({id, identity});
+  const RowId before = it == live.end() ? kNoEntry : it->second;
   if (before == row) return;
   if (row != kNoEntry) rows_.retain(row);
   if (before != kNoEntry) rows_.release(before);
   if (row == kNoEntry) {
-    group.entries.erase(it);
     tables_.peers.erase({id, identity});
   } else {
-    group.entries.insert_or_assign(identity, row);
     tables_.peers.set({id, identity}, row);
   }
 }
@@ -169,7 +171,7 @@ void GroupTable::rebuild(GroupId id) {
   if (group.parent != 0) source = group.source;
   GroupProgram old =
       std::exchange(group.program, GroupProgram(policies_, group.form, source, port_sets_));
-  const std::vector<ListId> held = old.take_held();
+  const NumberList held = old.take_held();
   temporary_.insert(temporary_.end(), held.begin(), held.end());
   index(id, true);
 
@@ -179,23 +181,23 @@ void GroupTable::rebuild(GroupId id) {
   const auto append = [&](std::span<const IdentityId> list) {
     identities.insert(identities.end(), list.begin(), list.end());
   };
-  for (const Term term : program.terms()) {
+  program.for_each_term([&](Term term) {
     if (is_cidr(term)) {
       append(identities_.with_cidr_predicate(number_of(term)));
-      continue;
+      return;
     }
     append(identities_.with_endpoint_predicate(number_of(term)));
     for (const PredicateId r : predicates_.resolved_of(number_of(term))) {
       append(identities_.with_endpoint_predicate(r));
     }
-  }
+  });
   std::sort(identities.begin(), identities.end());
   identities.erase(std::unique(identities.begin(), identities.end()), identities.end());
 
   std::vector<IdentityId> stale;
-  for (const auto& [identity, row] : group.entries) {
-    if (!std::binary_search(identities.begin(), identities.end(), identity))
-      stale.push_back(identity);
+  for (const auto& [key, row] : entries(id)) {
+    if (!std::binary_search(identities.begin(), identities.end(), key.identity))
+      stale.push_back(key.identity);
   }
   for (const IdentityId identity : stale) set_entry(id, identity, kNoEntry);
   for (const IdentityId identity : identities) set_identity(id, identity);
@@ -255,12 +257,14 @@ void GroupTable::drop(GroupId id) {
   by_source_name_.erase(id);
   for (const ListId held : group.program.take_held()) temporary_.push_back(held);
   set_base(id, 0, false);
-  for (const auto& [identity, row] : group.entries) {
+  std::vector<desired::PeerKey> left;
+  for (const auto& [key, row] : entries(id)) {
     rows_.release(row);
-    tables_.peers.erase({id, identity});
+    left.push_back(key);
   }
+  for (const desired::PeerKey& key : left) tables_.peers.erase(key);
   if (group.key != 0) {
-    by_key_.erase(group.key);
+    by_key_[group.key] = 0;
     keys_.release(group.key);
   }
   groups_.erase(id);

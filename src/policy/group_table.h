@@ -43,8 +43,8 @@ class GroupTable {
   GroupId acquire(const GroupForm& form);
   void release(GroupId id);
 
-  // Groups with a policy that changed are computed anew by the next update().
-  void policies_changed();
+  // Groups with one of these policies (sorted) are computed anew by the next update().
+  void policies_changed(const std::vector<PolicyIndex>& recompiled);
   // The ends of tiers may be others: every group is computed anew.
   void tiers_changed();
   // Takes out what groups say of identities that are about to be freed.
@@ -70,7 +70,6 @@ class GroupTable {
     GroupProgram program;
     RowId base = 0;  // the row without any predicate, while `otherwise` or (group, kAnyone) hold it
     bool base_is_otherwise = false;
-    std::unordered_map<IdentityId, RowId> entries;
     std::vector<Part> parts;
     std::vector<std::pair<desired::PortSplitKey, GroupId>> splits;  // as written
   };
@@ -92,6 +91,16 @@ class GroupTable {
   void set_base(GroupId id, RowId row, bool is_otherwise);
   void set_identity(GroupId id, IdentityId identity);
   void set_entry(GroupId id, IdentityId identity, RowId row);  // kNoEntry: none
+  // The group's entries in `peers` other than the one for anyone; from `first` to its `end`.
+  auto entries(GroupId id) const {
+    struct Range {
+      std::map<desired::PeerKey, RowId>::const_iterator first, last;
+      auto begin() const { return first; }
+      auto end() const { return last; }
+    };
+    const auto& live = tables_.peers.live();
+    return Range{live.lower_bound({id, desired::kAnyone + 1}), live.lower_bound({id + 1, 0})};
+  }
   void drop(GroupId id);
   void drop_unused();
 
@@ -104,10 +113,10 @@ class GroupTable {
   ListTable port_sets_;
   std::map<GroupId, Group> groups_;
   std::priority_queue<GroupId, std::vector<GroupId>, std::greater<>> free_;
-  std::unordered_map<ListId, GroupId> by_key_;
+  std::vector<GroupId> by_key_;  // by list of keys_
   std::queue<GroupId> dirty_;
   std::vector<GroupId> unused_;
-  std::unordered_map<Term, std::vector<GroupId>> by_term_;
+  std::vector<NumberList> by_term_;  // of GroupId, by term
   std::set<GroupId> by_source_name_;  // groups whose source ports depend on names
   // Within one update: specs already worked out (rows held), and port sets held for them.
   std::unordered_map<GroupProgram::Spec, RowId, SpecHash> known_specs_;

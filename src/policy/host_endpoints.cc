@@ -1,6 +1,9 @@
 #include "policy/host_endpoints.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <set>
 
 namespace caracal::policy {
 namespace {
@@ -62,6 +65,7 @@ void HostEndpoints::set(const model::HostEndpointUpdate& update) {
   if (it != records_.end() && it->second.endpoint == *update.value) return;
   Record& record = records_[update.key];
   record.endpoint = *update.value;
+  record.selection.host = true;
   record.selection.dirty = true;
   changed_ = true;
 }
@@ -100,8 +104,8 @@ void HostEndpoints::select() {
 }
 
 // A named interface goes before addresses, these before "*"; among equals the first name.
-std::map<std::string, const HostEndpoints::Record*> HostEndpoints::owners() const {
-  std::map<std::string, const Record*> out;
+HostEndpoints::Owners HostEndpoints::owners() const {
+  Owners out;
   for (const auto& [name, record] : records_) {
     const std::string& interface = record.endpoint.interface;
     if (!interface.empty() && interface != kEveryInterface) out.try_emplace(interface, &record);
@@ -132,24 +136,12 @@ bool HostEndpoints::profile_allows(const model::HostEndpoint& endpoint) const {
   return ns != 0 && namespaces_.knows(ns);
 }
 
-std::vector<net::IpAddr> HostEndpoints::own_addresses(const Record& record) const {
-  std::vector<net::IpAddr> out = record.endpoint.addresses;
-  for (const auto& [name, interface] : interfaces_) {
-    out.insert(out.end(), interface.addresses.begin(), interface.addresses.end());
-  }
-  return out;
-}
-
-std::vector<IdentityId> HostEndpoints::own_identities() const {
-  std::vector<IdentityId> out;
-  for (const auto& [name, record] : records_) {
-    for (const model::Direction direction : kDirections) {
-      if (!groups_.asks_self(record.selection.of(direction), direction)) continue;
-      std::vector<net::IpAddr> own = own_addresses(record);
-      const auto asked = groups_.asked_addresses(record.selection.of(direction), direction);
-      own.insert(own.end(), asked.begin(), asked.end());
-      for (const net::IpAddr& address : own) out.push_back(groups_.facts().identity_of(address));
-    }
+// The enforced ones, in the order of evaluation.
+NumberList HostEndpoints::policies_in(const Record& record, HostHook hook) const {
+  NumberList out;
+  for (const PolicyIndex index : record.selection.of(direction_of(hook))) {
+    const PolicyRecord& policy = policies_.at(index);
+    if (!policy.staged && counts_in(hook, policy.hook)) out.push_back(index);
   }
   return out;
 }
@@ -158,10 +150,7 @@ void HostEndpoints::enter(const std::string& interface, const Record& record, Ho
                           Entries& out) {
   GroupForm form;
   form.direction = direction_of(hook);
-  for (const PolicyIndex index : record.selection.of(form.direction)) {
-    const PolicyRecord& policy = policies_.at(index);
-    if (!policy.staged && counts_in(hook, policy.hook)) form.policies.push_back(index);
-  }
+  form.policies = policies_in(record, hook);
   Entry entry;
   if (form.policies.empty()) {
     if (is_normal(hook)) {
@@ -183,18 +172,17 @@ void HostEndpoints::enter(const std::string& interface, const Record& record, Ho
   if (is_normal(hook)) {
     form.undecided = profile_allows(record.endpoint) ? Undecided::kAllowed : Undecided::kDenied;
   }
-  OwnEnd own{record.selection.cls, own_addresses(record), true};
-  const auto asked = groups_.asked_addresses(form.policies, form.direction);
-  own.addresses.insert(own.addresses.end(), asked.begin(), asked.end());
-  groups_.assign(entry.assignment, std::move(form), own);
-  entry.policy = {Disposition::kPoliced, entry.assignment.group};
+  entry.host = groups_.assign_host(std::move(form));
+  entry.policy = {Disposition::kPoliced, entry.host.assignment.group};
   out.emplace(desired::HostKey{hook, interface}, std::move(entry));
 }
 
-void HostEndpoints::assign() {
-  std::vector<IdentityId> own = own_identities();
-  const bool own_changed = own != std::exchange(own_, own);
-  if (!std::exchange(changed_, false) && !own_changed) return;
+void HostEndpoints::assign(const std::vector<IdentityId>& born,
+                           const std::vector<IdentityId>& gone) {
+  if (!std::exchange(changed_, false)) {
+    for (auto& [key, entry] : entries_) groups_.follow(entry.host, born, gone);
+    return;
+  }
 
   const auto by_interface = owners();  // "*" sorts before every name of an interface
   Entries now;
@@ -203,7 +191,7 @@ void HostEndpoints::assign() {
   }
   for (auto& [key, entry] : entries_) {
     if (!now.contains(key)) tables_.hosts.erase(key);
-    groups_.release(entry.assignment);
+    groups_.release(entry.host.assignment);
   }
   for (const auto& [key, entry] : now) tables_.hosts.set(key, entry.policy);
   entries_ = std::move(now);
@@ -241,6 +229,68 @@ void HostEndpoints::write_failsafes() {
     if (!now.contains(key)) tables_.failsafes.erase(key);
   }
   for (const desired::FailsafeKey& key : now) tables_.failsafes.add(key);
+}
+
+std::string HostEndpoints::nowhere(const Record& record, const Owners& owners) const {
+  const model::HostEndpoint& endpoint = record.endpoint;
+  if (!endpoint.interface.empty()) {
+    const auto other = owners.find(endpoint.interface);
+    return fmt::format("host endpoint {} speaks for interface {}, not this one",
+                       other == owners.end() ? "?" : other->second->endpoint.name,
+                       endpoint.interface);
+  }
+  std::string addresses;
+  for (const net::IpAddr& address : endpoint.addresses)
+    addresses += (addresses.empty() ? "" : ", ") + address.to_string();
+  if (addresses.empty()) return "it names neither an interface nor an expected IP";
+  return fmt::format(
+      "no interface of node {} has one of its expected IPs ({}), or one that has is another host "
+      "endpoint's",
+      node_, addresses);
+}
+
+std::map<std::string, HostEndpointStatus> HostEndpoints::statuses() const {
+  std::map<std::string, HostEndpointStatus> out;
+  const Owners by_interface = owners();
+  for (const auto& [name, record] : records_) {
+    HostEndpointStatus& status = out[name];
+    for (const auto& [interface, owner] : by_interface) {
+      if (owner == &record) status.interfaces.push_back(interface);
+    }
+    if (status.interfaces.empty()) {
+      status.errors.push_back("not in force: " + nowhere(record, by_interface));
+      continue;
+    }
+    for (const std::string& interface : status.interfaces) {
+      if (interface != kEveryInterface && !interfaces_.contains(interface))
+        status.errors.push_back(fmt::format("there is no interface {} on node {}", interface, node_));
+    }
+    if (!profile_allows(record.endpoint)) {
+      const auto& profiles = record.endpoint.profiles;
+      status.errors.push_back(
+          fmt::format("{}: what no policy decides of the host's own traffic is denied",
+                      profiles.empty() ? std::string("it has no profile")
+                                       : fmt::format("profile {} allows nothing", profiles.front())));
+    }
+    std::set<PolicyIndex> told;
+    for (const HostHook hook : kHooks) {
+      const NumberList policies = policies_in(record, hook);
+      if (policies.empty() && !is_normal(hook)) continue;
+      HostEndpointStatus::Hook& judged = status.hooks[hook];
+      const auto entry = tables_.hosts.live().find({hook, status.interfaces.front()});
+      if (entry != tables_.hosts.live().end()) judged.disposition = entry->second.disposition;
+      for (const PolicyIndex index : policies) {
+        judged.policies.push_back(policies_.id(index));
+        const PolicyRecord& policy = policies_.at(index);
+        if (policy.invalid && told.insert(index).second) {
+          status.errors.push_back(
+              fmt::format("{} is invalid, it isolates the host endpoint and allows nothing: {}",
+                          judged.policies.back().to_string(), *policy.invalid));
+        }
+      }
+    }
+  }
+  return out;
 }
 
 }  // namespace caracal::policy

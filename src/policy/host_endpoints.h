@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "policy/endpoint_status.h"
 #include "policy/group_assigner.h"
 #include "policy/policy_selection.h"
 
@@ -41,9 +42,11 @@ class HostEndpoints {
   void namespace_changed(const std::string& ns);
   void order_changed();
 
-  // As LocalEndpoints.
+  // As LocalEndpoints. `born`, `gone`: identities that came into use and went out of it.
   void select();
-  void assign();
+  void assign(const std::vector<IdentityId>& born, const std::vector<IdentityId>& gone);
+
+  std::map<std::string, HostEndpointStatus> statuses() const;
 
  private:
   struct Record {
@@ -51,17 +54,19 @@ class HostEndpoints {
     Selection selection;
   };
   struct Entry {
-    Assignment assignment;
+    HostAssignment host;
     desired::InterfacePolicy policy;
   };
+  using Owners = std::map<std::string, const Record*>;  // by interface
   using Entries = std::map<desired::HostKey, Entry>;
 
-  std::map<std::string, const Record*> owners() const;  // by interface
+  Owners owners() const;
+  NumberList policies_in(const Record& record, desired::HostHook hook) const;
+  // Why the host endpoint speaks for no interface.
+  std::string nowhere(const Record& record, const Owners& owners) const;
   bool profile_allows(const model::HostEndpoint& endpoint) const;
   void enter(const std::string& interface, const Record& record, desired::HostHook hook,
              Entries& out);
-  std::vector<net::IpAddr> own_addresses(const Record& record) const;
-  std::vector<IdentityId> own_identities() const;
   void write_failsafes();
 
   const std::string node_;
@@ -76,7 +81,6 @@ class HostEndpoints {
   std::map<std::string, Record> records_;  // of this node
   std::map<std::string, model::HostInterface> interfaces_;
   Entries entries_;
-  std::vector<IdentityId> own_;  // of the own addresses, where a rule asks for them
   bool changed_ = false;
 };
 

@@ -27,18 +27,18 @@ void IdentityTable::put(Lists& lists, std::span<const uint32_t> predicates, Iden
 }
 void IdentityTable::take(Lists& lists, std::span<const uint32_t> predicates, IdentityId id) {
   for (const uint32_t p : predicates) {
-    auto& list = lists[p];
-    const auto it = std::find(list.begin(), list.end(), id);
-    *it = list.back();
-    list.pop_back();
+    lists[p].swap_remove(id);
   }
 }
 
 IdentityId IdentityTable::acquire(ListId endpoint_set, ListId cidr_set) {
-  const auto [it, added] = by_key_.try_emplace(key_of(endpoint_set, cidr_set));
-  if (!added) {
-    ++identities_[it->second].users;
-    return it->second;
+  const uint64_t hash = hash_of(endpoint_set, cidr_set);
+  const IdentityId known = by_content_.find(hash, [&](IdentityId id) {
+    return identities_[id].endpoint_set == endpoint_set && identities_[id].cidr_set == cidr_set;
+  });
+  if (known != 0) {
+    ++identities_[known].users;
+    return known;
   }
   IdentityId id = 0;
   if (free_.empty()) {
@@ -48,7 +48,7 @@ IdentityId IdentityTable::acquire(ListId endpoint_set, ListId cidr_set) {
     id = free_.top();
     free_.pop();
   }
-  it->second = id;
+  by_content_.insert(hash, id);
   endpoint_sets_.retain(endpoint_set);
   cidr_sets_.retain(cidr_set);
   identities_[id] = {endpoint_set, cidr_set, 1};
@@ -98,7 +98,7 @@ void IdentityTable::free(const std::vector<IdentityId>& gone) {
     const Identity identity = identities_[id];
     take(by_endpoint_predicate_, endpoint_predicates(id), id);
     take(by_cidr_predicate_, cidr_predicates(id), id);
-    by_key_.erase(key_of(identity.endpoint_set, identity.cidr_set));
+    by_content_.erase(hash_of(identity.endpoint_set, identity.cidr_set), id);
     endpoint_sets_.release(identity.endpoint_set);
     cidr_sets_.release(identity.cidr_set);
     identities_[id] = {};

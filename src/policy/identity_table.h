@@ -7,7 +7,6 @@
 // predicates, always there.
 #pragma once
 
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -38,6 +37,7 @@ class IdentityTable {
   std::span<const IdentityId> with_endpoint_predicate(PredicateId id) const;
   std::span<const IdentityId> with_cidr_predicate(CidrId id) const;
   std::vector<IdentityId> all() const;
+  bool in_use(IdentityId id) const { return identities_[id].users > 0; }
 
   // New since the last call and in use.
   std::vector<IdentityId> take_born();
@@ -51,17 +51,17 @@ class IdentityTable {
     ListId cidr_set = 0;
     uint32_t users = 0;
   };
-  static uint64_t key_of(ListId endpoint_set, ListId cidr_set) {
-    return uint64_t{endpoint_set} << 32 | cidr_set;
+  static uint64_t hash_of(ListId endpoint_set, ListId cidr_set) {
+    return (uint64_t{endpoint_set} << 32 | cidr_set) * 0xff51afd7ed558ccdull;
   }
-  using Lists = std::vector<std::vector<IdentityId>>;
+  using Lists = std::vector<NumberList>;
   static void put(Lists& lists, std::span<const uint32_t> predicates, IdentityId id);
   static void take(Lists& lists, std::span<const uint32_t> predicates, IdentityId id);
 
   ListTable& endpoint_sets_;
   ListTable& cidr_sets_;
   std::vector<Identity> identities_;
-  std::unordered_map<uint64_t, IdentityId> by_key_;
+  FlatIndex by_content_;
   std::priority_queue<IdentityId, std::vector<IdentityId>, std::greater<>> free_;
   Lists by_endpoint_predicate_;
   Lists by_cidr_predicate_;

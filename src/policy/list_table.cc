@@ -30,12 +30,12 @@ ListId ListTable::acquire(std::span<const uint32_t> list, bool* added) {
   if (free_.empty()) {
     id = static_cast<ListId>(entries_.size());
     // The caller's list may be one of ours: copy it before the entries move.
-    std::vector<uint32_t> items(list.begin(), list.end());
+    NumberList items(list);
     entries_.push_back({std::move(items), 1});
   } else {
     id = free_.top();
     free_.pop();
-    entries_[id] = {{list.begin(), list.end()}, 1};
+    entries_[id] = {NumberList(list), 1};
   }
   index_.insert(hash, id);
   if (added != nullptr) *added = true;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "policy/flat_index.h"
+#include "policy/number_list.h"
 
 namespace caracal::policy {
 
@@ -35,7 +36,7 @@ class ListTable {
 
  private:
   struct Entry {
-    std::vector<uint32_t> items;
+    NumberList items;
     uint32_t holders = 0;
   };
   std::vector<Entry> entries_ = std::vector<Entry>(1);  // entries_[0] is the empty list

@@ -28,13 +28,13 @@ void LocalEndpoints::set(const model::LocalEndpointUpdate& update) {
       tables_.sources.erase({update.key, address});
     }
     const model::ObjectName pod = record.endpoint.pod;
-    by_pod_[pod].erase(update.key);
-    if (by_pod_[pod].empty()) by_pod_.erase(pod);
+    by_pod_.erase(&record);
     if (!update.value) {
       for (const model::Direction direction : kDirections) {
         tables_.interfaces.erase({desired_of(direction), update.key});
       }
       release(record);
+      asking_.erase(update.key);
       records_.erase(it);
     }
     update_extra_addresses(pod);
@@ -42,9 +42,11 @@ void LocalEndpoints::set(const model::LocalEndpointUpdate& update) {
   if (!update.value) return;
   Record& record = records_[update.key];
   record.endpoint = *update.value;
+  record.endpoint.interface = update.key;
   record.selection.dirty = true;
   record.regroup = true;
-  by_pod_[record.endpoint.pod].insert(update.key);
+  any_dirty_ = true;
+  by_pod_.insert(&record);
   update_extra_addresses(record.endpoint.pod);
   for (const net::IpAddr& address : record.endpoint.addresses) {
     tables_.sources.add({update.key, address});
@@ -53,43 +55,46 @@ void LocalEndpoints::set(const model::LocalEndpointUpdate& update) {
 
 void LocalEndpoints::update_extra_addresses(const model::ObjectName& pod) {
   std::vector<net::IpAddr> addresses;
-  if (const auto it = by_pod_.find(pod); it != by_pod_.end()) {
-    for (const std::string& interface : it->second) {
-      const auto& list = records_.at(interface).endpoint.addresses;
-      addresses.insert(addresses.end(), list.begin(), list.end());
-    }
-  }
+  for_each_of(pod, [&](const Record& record) {
+    const auto& list = record.endpoint.addresses;
+    addresses.insert(addresses.end(), list.begin(), list.end());
+  });
   endpoints_.set_extra_addresses(pod, std::move(addresses));
 }
 
 void LocalEndpoints::pod_changed(const model::ObjectName& pod) {
-  const auto it = by_pod_.find(pod);
-  if (it == by_pod_.end()) return;
-  for (const std::string& interface : it->second) {
-    records_.at(interface).selection.dirty = true;
-    records_.at(interface).regroup = true;
-  }
+  for_each_of(pod, [&](Record& record) {
+    record.selection.dirty = true;
+    record.regroup = true;
+    any_dirty_ = true;
+  });
 }
 
 void LocalEndpoints::namespace_changed(const std::string& ns) {
   // by_pod_ is in the order of namespaces.
-  for (auto it = by_pod_.lower_bound({ns, ""}); it != by_pod_.end() && it->first.ns == ns; ++it) {
-    for (const std::string& interface : it->second) records_.at(interface).selection.dirty = true;
+  for (auto it = by_pod_.lower_bound(model::ObjectName{ns, ""});
+       it != by_pod_.end() && (*it)->endpoint.pod.ns == ns; ++it) {
+    (*it)->selection.dirty = true;
+    any_dirty_ = true;
   }
 }
 
 void LocalEndpoints::order_changed() {
   for (auto& [interface, record] : records_) record.selection.dirty = true;
+  any_dirty_ = true;
 }
 
 void LocalEndpoints::select() {
+  if (!any_dirty_ && policies_.changed().empty()) return;
   for (auto& [interface, record] : records_) {
     const bool was_dirty = record.selection.dirty;
     const ClassId cls = was_dirty ? endpoints_.class_of(record.endpoint.pod) : record.selection.cls;
     if (selector_.refresh(record.selection, cls)) record.regroup = true;
-    if (!was_dirty) continue;
-    const bool known = cls != 0 && namespaces_.knows(endpoints_.at(cls).ns);
-    if (std::exchange(record.namespace_known, known) != known) record.regroup = true;
+    if (was_dirty) {
+      const bool known = cls != 0 && namespaces_.knows(endpoints_.at(cls).ns);
+      if (std::exchange(record.namespace_known, known) != known) record.regroup = true;
+    }
+    any_dirty_ = any_dirty_ || record.regroup;
   }
 }
 
@@ -97,10 +102,7 @@ void LocalEndpoints::select() {
 // than before.
 bool LocalEndpoints::own_changed(Record& record) const {
   std::vector<IdentityId> now;
-  const bool asked = std::any_of(kDirections.begin(), kDirections.end(), [&](auto direction) {
-    return groups_.asks_self(record.selection.of(direction), direction);
-  });
-  if (asked) {
+  if (record.asks_self) {
     for (const net::IpAddr& address : record.endpoint.addresses) {
       now.push_back(groups_.facts().identity_of(address));
     }
@@ -119,21 +121,36 @@ GroupForm LocalEndpoints::form_of(const Record& record, model::Direction directi
 }
 
 void LocalEndpoints::assign() {
-  for (auto& [interface, record] : records_) {
-    const bool changed = own_changed(record);
-    if (!std::exchange(record.regroup, false) && !changed) continue;
-    for (const model::Direction direction : kDirections) {
-      GroupForm form = form_of(record, direction);
-      Assignment& assignment = record.groups[place_of(direction)];
-      if (form.policies.empty()) {
-        groups_.release(assignment);
-      } else {
-        groups_.assign(assignment, std::move(form),
-                       {record.selection.cls, record.endpoint.addresses, false});
-      }
+  if (std::exchange(any_dirty_, false)) {
+    for (auto& [interface, record] : records_) {
+      if (std::exchange(record.regroup, false)) assign(interface, record);
     }
-    write(interface, record);
   }
+  for (const std::string& interface : std::set<std::string>(asking_)) {
+    Record& record = records_.at(interface);
+    if (own_changed(record)) assign(interface, record);
+  }
+}
+
+void LocalEndpoints::assign(const std::string& interface, Record& record) {
+  record.asks_self = false;
+  for (const model::Direction direction : kDirections) {
+    GroupForm form = form_of(record, direction);
+    record.asks_self = record.asks_self || groups_.asks_self(form.policies, direction);
+    Assignment& assignment = record.groups[place_of(direction)];
+    if (form.policies.empty()) {
+      groups_.release(assignment);
+    } else {
+      groups_.assign(assignment, std::move(form), record.selection.cls, record.endpoint.addresses);
+    }
+  }
+  own_changed(record);
+  if (record.asks_self) {
+    asking_.insert(interface);
+  } else {
+    asking_.erase(interface);
+  }
+  write(interface, record);
 }
 
 void LocalEndpoints::write(const std::string& interface, const Record& record) {

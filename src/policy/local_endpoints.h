@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "policy/endpoint_status.h"
@@ -55,14 +56,36 @@ class LocalEndpoints {
     model::LocalEndpoint endpoint;
     bool regroup = true;           // the groups are not known yet
     bool namespace_known = false;  // so that its profile allows
+    bool asks_self = false;        // a rule asks for the own address
     Selection selection;
     std::vector<IdentityId> own;  // identities of its addresses, where a rule asks for them
     std::array<Assignment, 2> groups;
   };
 
+  // By pod, then interface.
+  struct ByPod {
+    using is_transparent = void;
+    bool operator()(const Record* a, const Record* b) const {
+      return std::tie(a->endpoint.pod, a->endpoint.interface) <
+             std::tie(b->endpoint.pod, b->endpoint.interface);
+    }
+    bool operator()(const Record* a, const model::ObjectName& pod) const {
+      return a->endpoint.pod < pod;
+    }
+    bool operator()(const model::ObjectName& pod, const Record* b) const {
+      return pod < b->endpoint.pod;
+    }
+  };
+  template <typename Visit>
+  void for_each_of(const model::ObjectName& pod, const Visit& visit) const {
+    const auto [first, last] = by_pod_.equal_range(pod);
+    for (auto it = first; it != last; ++it) visit(**it);
+  }
+
   void release(Record& record);
   bool own_changed(Record& record) const;
   GroupForm form_of(const Record& record, model::Direction direction) const;
+  void assign(const std::string& interface, Record& record);
   void write(const std::string& interface, const Record& record);
   void update_extra_addresses(const model::ObjectName& pod);
 
@@ -73,7 +96,9 @@ class LocalEndpoints {
   GroupAssigner& groups_;
   Tables tables_;
   std::map<std::string, Record> records_;
-  std::map<model::ObjectName, std::set<std::string>> by_pod_;
+  std::set<Record*, ByPod> by_pod_;
+  bool any_dirty_ = false;         // a record whose policies, or groups, are not known
+  std::set<std::string> asking_;  // interfaces of records with `asks_self`
 };
 
 }  // namespace caracal::policy

@@ -4,11 +4,13 @@
 // apply to a local endpoint are compiled.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "model/policy.h"
 #include "policy/cidr_registry.h"
+#include "policy/number_list.h"
 #include "policy/policy_blob.h"
 #include "policy/port_set.h"
 #include "policy/predicate_registry.h"
@@ -26,23 +28,43 @@ constexpr uint32_t number_of(Term term) { return term / 2; }
 // Some peers: holds for an address that has one of `terms`, and, for an address with a predicate
 // resolved from one of `service_families`, on the ports of that.
 struct PeerList {
-  std::vector<Term> terms;
-  std::vector<PredicateId> service_families;
+  NumberList terms;             // of Term
+  NumberList service_families;  // of PredicateId
   bool empty() const { return terms.empty() && service_families.empty(); }
 };
 
-// Names of ports of the far end.
-struct FarNames {
+// Names of ports that the endpoints of an end of the connection resolve.
+struct EndNames {
   // Resolved from one of these: the port of that name of an endpoint that a peer of `lead` matches.
   std::vector<PredicateId> families;
   // Likewise, of any endpoint: counts where `rest`, the peers of `lead` that are no endpoints,
   // holds, or everywhere when there is no `lead`.
   std::vector<PredicateId> any_families;
   PeerList rest;
-  std::optional<size_t> lead;  // of CompiledRule::all_of
+  std::optional<size_t> lead;  // of the end's all_of
   // Any endpoint's, for names that must not match.
   std::vector<PredicateId> not_families;
   bool empty() const { return families.empty() && any_families.empty() && not_families.empty(); }
+};
+
+// What few rules have.
+struct RareConditions {
+  PeerList none_of;
+  std::vector<NumberList> self_all_of;  // of Term
+  NumberList self_none_of;
+  PortSet not_ports;
+  PortSet source_ports, not_source_ports;
+  // Of the destination on ingress, of the source on egress.
+  std::vector<PortName> own_names, own_not_names;
+  // The same names, by whoever has the own address: what they mean on a host, whose own address may
+  // be anybody's. Only in the form for hosts.
+  EndNames own;
+  // Of the destination on egress, of the source on ingress.
+  EndNames far;
+  std::vector<model::ObjectName> services;  // named, held in the ServiceTable
+  std::vector<PortName> held_names;         // texts held
+
+  bool empty() const;
 };
 
 // A rule matches a packet when each list of `all_of` holds and `none_of` does not, the same for
@@ -50,23 +72,14 @@ struct FarNames {
 // `not_ports`; the source's likewise when `has_source`. `names` are the local end's.
 struct CompiledRule {
   model::Action action = model::Action::kAllow;
-  std::vector<PeerList> all_of;
-  PeerList none_of;
   bool last_is_family = false;  // all_of ends with the list that stands for model::Rule::family
-  std::vector<std::vector<Term>> self_all_of;
-  std::vector<Term> self_none_of;
-  std::vector<net::IpAddr> self_addresses;  // single ones among them
-  PortSet ports, not_ports;
   bool has_source = false;
-  PortSet source_ports, not_source_ports;
-  // Of the destination on ingress, of the source on egress.
-  std::vector<PortName> own_names, own_not_names;
-  // Of the destination on egress, of the source on ingress.
-  FarNames far;
-  std::vector<model::ObjectName> services;  // named, held in the ServiceTable
-  std::vector<PortName> held_names;         // texts held
+  std::vector<PeerList> all_of;
+  PortSet ports;
+  std::unique_ptr<RareConditions> rare;  // null: none of them
 
-  bool has_self() const { return !self_all_of.empty() || !self_none_of.empty(); }
+  const RareConditions& more() const;
+  bool has_self() const { return rare && !(rare->self_all_of.empty() && rare->self_none_of.empty()); }
 };
 
 struct CompiledPolicy {
@@ -74,6 +87,7 @@ struct CompiledPolicy {
   std::vector<CompiledRule> egress;
   std::vector<PortName> ingress_names, egress_names;  // own names of all rules of the direction
   bool ingress_self = false, egress_self = false;     // a rule asks for the own address
+  bool for_hosts = false;                             // has CompiledRule::own
 
   const std::vector<CompiledRule>& rules(model::Direction direction) const {
     return direction == model::Direction::kIngress ? ingress : egress;
@@ -84,6 +98,7 @@ struct CompiledPolicy {
   bool asks_self(model::Direction direction) const {
     return direction == model::Direction::kIngress ? ingress_self : egress_self;
   }
+  bool has_names() const { return !ingress_names.empty() || !egress_names.empty(); }
 };
 
 class PolicyCompiler {
@@ -92,19 +107,22 @@ class PolicyCompiler {
                  ServiceTable& services)
       : strings_(strings), predicates_(predicates), cidrs_(cidrs), services_(services) {}
 
-  CompiledPolicy compile(const PolicyBlob::Rules& rules, bool ingress, bool egress);
+  // `for_hosts`: the policy applies to a host endpoint, too.
+  CompiledPolicy compile(const PolicyBlob::Rules& rules, bool ingress, bool egress, bool for_hosts);
   void release(const CompiledPolicy& policy);
 
  private:
-  CompiledRule compile(const model::Rule& rule, model::Direction direction);
+  CompiledRule compile(const model::Rule& rule, model::Direction direction, bool for_hosts);
   PeerList compile_peers(const std::vector<model::Peer>& peers, bool service_ports, bool endpoints,
-                         CompiledRule& rule);
-  Term compile_peer(const model::Peer& peer, CompiledRule& rule);
+                         RareConditions& rare);
+  Term compile_peer(const model::Peer& peer, RareConditions& rare);
   std::vector<PortName> split_names(const std::vector<model::PortMatch>& ports, PortSet& numbers,
-                                    CompiledRule& rule);
-  void compile_far(const model::Rule& rule, const std::vector<PortName>& names,
-                   const std::vector<PortName>& not_names, bool service_ports, CompiledRule& out);
+                                    RareConditions& rare);
+  EndNames compile_names(const model::EndMatch& end, const std::vector<PortName>& names,
+                         const std::vector<PortName>& not_names, bool service_ports,
+                         RareConditions& rare);
   void release(const CompiledRule& rule);
+  void release(const EndNames& names);
   void release(const PeerList& list);
   void release(Term term);
 

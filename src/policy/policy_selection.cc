@@ -39,7 +39,7 @@ void PolicySelector::select_all(Selection& selection) {
 
 void PolicySelector::select_changed(Selection& selection) {
   for (auto& list : selection.policies) {
-    std::erase_if(list, [&](PolicyIndex p) { return policies_.at(p).changed; });
+    list.erase_if([&](PolicyIndex p) { return policies_.at(p).changed; });
   }
   if (selection.cls == 0) return;
   const EndpointClass& c = endpoints_.at(selection.cls);
@@ -72,23 +72,29 @@ bool PolicySelector::refresh(Selection& selection, ClassId cls) {
     });
   }
   for (const auto& list : selection.policies) {
-    for (const PolicyIndex index : list) {
-      if (policies_.at(index).users++ == 0) touched_.push_back(index);
-    }
+    for (const PolicyIndex index : list) take(index, selection.host);
   }
   for (const auto& list : before) {
-    for (const PolicyIndex index : list) {
-      if (--policies_.at(index).users == 0) touched_.push_back(index);
-    }
+    for (const PolicyIndex index : list) give(index, selection.host);
   }
   return true;
 }
 
+void PolicySelector::take(PolicyIndex index, bool host) {
+  PolicyRecord& policy = policies_.at(index);
+  const bool first_host = host && policy.host_users++ == 0;
+  if (policy.users++ == 0 || first_host) touched_.push_back(index);
+}
+
+void PolicySelector::give(PolicyIndex index, bool host) {
+  PolicyRecord& policy = policies_.at(index);
+  const bool last_host = host && --policy.host_users == 0;
+  if (--policy.users == 0 || last_host) touched_.push_back(index);
+}
+
 void PolicySelector::drop(Selection& selection) {
   for (auto& list : selection.policies) {
-    for (const PolicyIndex index : std::exchange(list, {})) {
-      if (--policies_.at(index).users == 0) touched_.push_back(index);
-    }
+    for (const PolicyIndex index : std::exchange(list, {})) give(index, selection.host);
   }
 }
 

@@ -18,9 +18,10 @@ constexpr size_t place_of(model::Direction direction) { return static_cast<size_
 struct Selection {
   ClassId cls = 0;                                   // 0: no policy selects it
   bool dirty = true;                                 // nothing is known yet
-  std::array<std::vector<PolicyIndex>, 2> policies;  // by direction, in the order of evaluation
+  bool host = false;                                 // of a host endpoint
+  std::array<NumberList, 2> policies;                // by direction, in the order of evaluation
 
-  const std::vector<PolicyIndex>& of(model::Direction direction) const {
+  const NumberList& of(model::Direction direction) const {
     return policies[place_of(direction)];
   }
 };
@@ -40,13 +41,16 @@ class PolicySelector {
   bool refresh(Selection& selection, ClassId cls);
   // The endpoint is gone.
   void drop(Selection& selection);
-  // The policies that got their first user or lost their last since the last call. May repeat.
+  // The policies that got their first user, or their first host endpoint, or lost their last since
+  // the last call. May repeat.
   std::vector<PolicyIndex> take_touched() { return std::exchange(touched_, {}); }
 
  private:
   bool selects(PolicyIndex index, const EndpointClass& c) const;
   void select_all(Selection& selection);
   void select_changed(Selection& selection);
+  void take(PolicyIndex index, bool host);
+  void give(PolicyIndex index, bool host);
 
   const EndpointIndex& endpoints_;
   const NamespaceTable& namespaces_;

@@ -211,6 +211,7 @@ void PolicyTable::set(const model::PolicyUpdate& update) {
     now.applies_ingress = policy.applies_ingress;
     now.applies_egress = policy.applies_egress;
     now.staged = policy.staged.has_value();
+    now.closes_tier = policy.closes_tier;
     now.exists = true;
     now.rules = PolicyBlob(policy);
     if (update.invalid) now.invalid = std::make_unique<std::string>(*update.invalid);
@@ -232,7 +233,7 @@ void PolicyTable::set(const model::PolicyUpdate& update) {
     const bool same = same_place && record.target == now.target && record.hook == now.hook &&
                       record.applies_ingress == now.applies_ingress &&
                       record.applies_egress == now.applies_egress && record.staged == now.staged &&
-                      record.rules == now.rules && same_text(record.invalid, now.invalid);
+                      record.closes_tier == now.closes_tier && record.rules == now.rules && same_text(record.invalid, now.invalid);
     if (same) {
       release_parts(now);
       return;
@@ -244,6 +245,7 @@ void PolicyTable::set(const model::PolicyUpdate& update) {
     now.ns = record.ns;
     now.name = record.name;
     now.users = record.users;
+    now.host_users = record.host_users;
     now.changed = record.changed;
     now.previous = record.previous;
     now.next = record.next;

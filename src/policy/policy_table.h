@@ -39,12 +39,14 @@ struct PolicyRecord {
   uint32_t target = 0;
   StringId in_namespace = 0;  // 0: any
   uint32_t users = 0;         // local endpoints and directions it applies to
+  uint32_t host_users = 0;    // host endpoints among them
   double order = 0;
   model::PolicyKind kind = model::PolicyKind::kNetworkPolicy;
   model::Hook hook = model::Hook::kNormal;
   bool applies_ingress = false;
   bool applies_egress = false;
   bool staged = false;
+  bool closes_tier = false;
   bool exists = false;
   bool changed = false;                // since the last flush
   PolicyIndex previous = 0, next = 0;  // of the same in_namespace
@@ -83,7 +85,7 @@ class PolicyTable {
   }
   // Is `a` evaluated before `b`? Tiers by order, then policies by order, then by name.
   bool before(PolicyIndex a, PolicyIndex b) const;
-  // The default of the policy's tier; one that does not exist denies.
+  // What the end of the policy's tier does by the tier itself; one that does not exist denies.
   model::Action tier_default(PolicyIndex index) const;
 
   // Changed or removed since the last finish().

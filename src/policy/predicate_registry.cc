@@ -18,6 +18,7 @@ PredicateRegistry::PredicateRegistry(StringTable& strings, EndpointIndex& endpoi
                                      const NamespaceTable& namespaces, const AccountTable& accounts,
                                      ListTable& sets)
     : strings_(strings),
+      selectors_(strings),
       endpoints_(endpoints),
       namespaces_(namespaces),
       accounts_(accounts),
@@ -65,39 +66,56 @@ PredicateId PredicateRegistry::acquire_service_family(const model::ServicePeer& 
                   .port = {}});
 }
 
+uint64_t PredicateRegistry::Predicate::hash() const {
+  uint64_t out = 0x9e3779b97f4a7c15ull;
+  for (const uint64_t word :
+       {uint64_t{pods} << 32 | namespaces, uint64_t{in_namespace} << 32 | port.name,
+        uint64_t{port.protocol.number} << 3 | (inherited ? 4u : 0u) | (service ? 2u : 0u) |
+            (any_port ? 1u : 0u)}) {
+    out = (out ^ word) * 0xff51afd7ed558ccdull;
+    out ^= out >> 32;
+  }
+  return out;
+}
+
+bool PredicateRegistry::Predicate::asks_the_same(const Predicate& other) const {
+  return pods == other.pods && namespaces == other.namespaces &&
+         in_namespace == other.in_namespace && inherited == other.inherited &&
+         service == other.service && any_port == other.any_port && port == other.port;
+}
+
 PredicateId PredicateRegistry::acquire(const Question& q) {
-  std::string key;
-  if (q.inherited) key += 'i';
-  if (q.service) key += 's';
-  if (q.in_namespace) key += *q.in_namespace;
-  key += q.in_namespace ? '+' : '-';
-  key += q.pods.canonical();
-  key += '\n';
-  key += q.namespaces.canonical();
-  if (q.any_port) key += "\nports";
-  if (q.port.name != 0) {
-    key += '\n' + q.port.protocol.to_string() + '/';
-    key += strings_.text(q.port.name);
+  Predicate now;
+  now.pods = selectors_.acquire(q.pods, q.inherited);
+  now.namespaces = selectors_.acquire(q.namespaces, false);
+  if (q.in_namespace) now.in_namespace = strings_.acquire(*q.in_namespace);
+  now.inherited = q.inherited;
+  now.service = q.service;
+  now.any_port = q.any_port;
+  now.port = q.port;
+  if (now.port.name != 0) strings_.retain(now.port.name);
+  const uint64_t hash = now.hash();
+  const PredicateId known = by_content_.find(
+      hash, [&](PredicateId id) { return predicates_[id].asks_the_same(now); });
+  if (known != 0) {
+    release_parts(now);
+    ++predicates_[known].users;
+    return known;
   }
-  if (const auto it = by_key_.find(key); it != by_key_.end()) {
-    ++predicates_[it->second].users;
-    return it->second;
-  }
+  now.alive = true;
+  now.users = 1;
   const PredicateId id = new_id();
-  Predicate& p = predicates_[id];
-  p.key = key;
-  p.pods = CompiledSelector(q.pods, strings_, q.inherited);
-  p.namespaces = CompiledSelector(q.namespaces, strings_);
-  if (q.in_namespace) p.in_namespace = strings_.acquire(*q.in_namespace);
-  p.inherited = q.inherited;
-  p.service = q.service;
-  p.any_port = q.any_port;
-  p.port = q.port;
-  if (p.port.name != 0) strings_.retain(p.port.name);
-  p.users = 1;
-  by_key_.emplace(std::move(key), id);
+  predicates_[id] = std::move(now);
+  by_content_.insert(hash, id);
   new_.push_back(id);
   return id;
+}
+
+void PredicateRegistry::release_parts(const Predicate& p) {
+  selectors_.release(p.pods);
+  selectors_.release(p.namespaces);
+  if (p.in_namespace != 0) strings_.release(p.in_namespace);
+  if (p.family == 0 && p.port.name != 0) strings_.release(p.port.name);
 }
 
 void PredicateRegistry::release(PredicateId id) {
@@ -128,7 +146,9 @@ EndpointLabels PredicateRegistry::seen(const EndpointClass& c) const {
 }
 
 bool PredicateRegistry::is_loose(const Predicate& p) const {
-  return p.in_namespace == 0 && p.port.name == 0 && p.pods.required_labels().empty();
+  const CompiledSelector& pods = pods_of(p);
+  return p.in_namespace == 0 && p.port.name == 0 && pods.required_labels().empty() &&
+         pods.required_key() == 0;
 }
 
 std::vector<PredicateRegistry::Bucket> PredicateRegistry::buckets_of(const Predicate& p) const {
@@ -136,21 +156,23 @@ std::vector<PredicateRegistry::Bucket> PredicateRegistry::buckets_of(const Predi
     return {{p.in_namespace, EndpointIndex::port_label(p.port.protocol, p.port.name)}};
   }
   std::vector<Bucket> out;
-  for (const Label& label : p.pods.required_labels()) out.push_back({p.in_namespace, label});
-  if (out.empty()) out.push_back({p.in_namespace, {}});
+  const CompiledSelector& pods = pods_of(p);
+  for (const Label& label : pods.required_labels()) out.push_back({p.in_namespace, label});
+  if (out.empty()) out.push_back({p.in_namespace, {pods.required_key(), 0}});
   return out;
 }
 
 // Keeps account of what installed predicates see beyond an endpoint's own labels.
 void PredicateRegistry::count_uses(const Predicate& p, bool add) {
   if (!p.inherited) return;
+  const CompiledSelector& pods = pods_of(p);
   inherited_ += add ? 1 : size_t(-1);
-  if (p.pods.uses_accounts()) uses_accounts_ += add ? 1 : size_t(-1);
-  if (p.pods.required_origin() != CompiledSelector::Origin::kNamespaceLabel) return;
-  InheritedKey& key = inherited_keys_[p.pods.required_inner()];
-  key.full = p.pods.required_labels().front().key;
+  if (pods.uses_accounts()) uses_accounts_ += add ? 1 : size_t(-1);
+  if (pods.required_origin() != CompiledSelector::Origin::kNamespaceLabel) return;
+  InheritedKey& key = inherited_keys_[pods.required_inner()];
+  key.full = pods.required_labels().front().key;
   key.users += add ? 1 : uint32_t(-1);
-  if (key.users == 0) inherited_keys_.erase(p.pods.required_inner());
+  if (key.users == 0) inherited_keys_.erase(pods.required_inner());
 }
 
 void PredicateRegistry::install(PredicateId id) {
@@ -176,7 +198,7 @@ void PredicateRegistry::uninstall(PredicateId id) {
   }
   for (const Bucket& bucket : buckets_of(p)) {
     const auto it = buckets_.find(bucket);
-    std::erase(it->second, id);
+    it->second.swap_remove(id);
     if (it->second.empty()) buckets_.erase(it);
   }
 }
@@ -193,8 +215,10 @@ void PredicateRegistry::for_each_candidate(const Predicate& p, const Visit& visi
     best = way;
     best_size = size;
   };
-  const auto& required = p.pods.required_labels();
-  const Origin origin = p.pods.required_origin();
+  const CompiledSelector& pods = pods_of(p);
+  const CompiledSelector& namespaces = selectors_.at(p.namespaces);
+  const auto& required = pods.required_labels();
+  const Origin origin = pods.required_origin();
   if (p.port.name != 0) {
     offer(Way::kPort, endpoints_.count_with_port(p.port.protocol, p.port.name));
   }
@@ -208,7 +232,7 @@ void PredicateRegistry::for_each_candidate(const Predicate& p, const Visit& visi
     offer(Way::kLabels, size);
   }
   if (best == Way::kAll &&
-      (origin == Origin::kNamespaceLabel || !p.namespaces.matches_everything())) {
+      (origin == Origin::kNamespaceLabel || !namespaces.matches_everything())) {
     best = Way::kNamespaceLabels;
   }
   switch (best) {
@@ -226,9 +250,9 @@ void PredicateRegistry::for_each_candidate(const Predicate& p, const Visit& visi
       return;
     case Way::kNamespaceLabels:
       namespaces_.for_each([&](StringId ns, const LabelSpan& labels) {
-        if (!p.namespaces.matches_everything() && !p.namespaces.matches(labels)) return;
+        if (!namespaces.matches_everything() && !namespaces.matches(labels)) return;
         if (origin == Origin::kNamespaceLabel) {
-          const StringId value = labels.find(p.pods.required_inner());
+          const StringId value = labels.find(pods.required_inner());
           const Label wanted{required.front().key, value};
           if (std::find(required.begin(), required.end(), wanted) == required.end()) return;
         }
@@ -251,11 +275,11 @@ bool PredicateRegistry::matches(const Predicate& p, const EndpointClass& c) cons
                                   : c.kind == HolderKind::kPod;
   if (!kind) return false;
   if (p.inherited) {
-    if (!p.pods.matches(seen(c))) return false;
-  } else if (!p.pods.matches(endpoints_.labels(c))) {
+    if (!pods_of(p).matches(seen(c))) return false;
+  } else if (!pods_of(p).matches(endpoints_.labels(c))) {
     return false;
   }
-  return namespaces_.matches(p.namespaces, c.ns);
+  return namespaces_.matches(selectors_.at(p.namespaces), c.ns);
 }
 
 const std::vector<PredicateId>& PredicateRegistry::loose_for(StringId ns) {
@@ -263,7 +287,7 @@ const std::vector<PredicateId>& PredicateRegistry::loose_for(StringId ns) {
   const auto [it, added] = loose_cache_.try_emplace(ns);
   if (added) {
     for (const PredicateId id : loose_) {
-      if (namespaces_.matches(predicates_[id].namespaces, ns)) it->second.push_back(id);
+      if (namespaces_.matches(selectors_.at(predicates_[id].namespaces), ns)) it->second.push_back(id);
     }
   }
   return it->second;
@@ -315,7 +339,10 @@ void PredicateRegistry::evaluate(const EndpointClass& c, std::vector<uint32_t>& 
   if (!buckets_.empty()) {
     if (c.ns != 0) look({c.ns, {}});
     const LabelSpan own = endpoints_.labels(c);
-    for (size_t i = 0; i < own.size(); ++i) look_both(own[i]);
+    for (size_t i = 0; i < own.size(); ++i) {
+      look_both(own[i]);
+      look_both({own[i].key, 0});
+    }
     if (c.ports != 0) {
       for (const ClassPort& port : endpoints_.ports(c)) {
         look_both(EndpointIndex::port_label(port.protocol, port.name));
@@ -385,17 +412,17 @@ void PredicateRegistry::update() {
   };
   for (const PredicateId id : std::exchange(unused_, {})) {
     Predicate& p = predicates_[id];
-    if (p.users > 0 || p.key.empty()) continue;  // used again meanwhile, or met twice
+    if (p.users > 0 || !p.alive) continue;  // used again meanwhile, or met twice
     if (p.installed) {
       uninstall(id);
       note(id, false);
     }
-    by_key_.erase(p.key);
-    p.key.clear();
+    by_content_.erase(p.hash(), id);
+    p.alive = false;
     gone.push_back(id);
   }
   for (const PredicateId id : std::exchange(new_, {})) {
-    if (predicates_[id].key.empty() || predicates_[id].installed) continue;
+    if (!predicates_[id].alive || predicates_[id].installed) continue;
     install(id);
     note(id, true);
   }
@@ -431,7 +458,7 @@ void PredicateRegistry::update() {
   for (const PredicateId id : std::exchange(unused_resolved_, {})) {
     Predicate& p = predicates_[id];
     if (p.users > 0 || p.family == 0) continue;
-    std::erase(predicates_[p.family].resolved, id);
+    predicates_[p.family].resolved.swap_remove(id);
     changed_families_.push_back(p.family);
     p.users = ~0u;  // met twice in the list: not retired twice
     retired_.push_back(id);
@@ -442,10 +469,7 @@ void PredicateRegistry::update() {
 void PredicateRegistry::free_retired() {
   for (const PredicateId id : retired_) {
     Predicate& p = predicates_[id];
-    p.pods.release(strings_);
-    p.namespaces.release(strings_);
-    if (p.in_namespace != 0) strings_.release(p.in_namespace);
-    if (p.family == 0 && p.port.name != 0) strings_.release(p.port.name);
+    release_parts(p);
     p = {};
     free_.push_back(id);
   }

@@ -23,6 +23,8 @@
 #include "model/policy.h"
 #include "policy/endpoint_index.h"
 #include "policy/namespace_table.h"
+#include "policy/number_list.h"
+#include "policy/selector_table.h"
 
 namespace caracal::policy {
 
@@ -57,7 +59,7 @@ class PredicateRegistry {
     return predicates_[resolved].port.protocol;
   }
   net::PortRange ports_of(PredicateId resolved) const { return predicates_[resolved].range; }
-  const std::vector<PredicateId>& resolved_of(PredicateId family) const {
+  const NumberList& resolved_of(PredicateId family) const {
     return predicates_[family].resolved;
   }
   // Families whose resolved predicates are others than at the last call. May repeat.
@@ -91,24 +93,27 @@ class PredicateRegistry {
   };
   struct Predicate {
     // peer and family
-    std::string key;
-    CompiledSelector pods;
-    CompiledSelector namespaces;
+    SelectorId pods = 0;
+    SelectorId namespaces = 0;
     StringId in_namespace = 0;
+    bool alive = false;     // may be found by what it asks for
     bool inherited = false;
     bool service = false;   // endpoints of services, nothing else
     bool any_port = false;  // a family of every port
     bool installed = false;
-    PortName port;                      // name 0 and not any_port: a peer predicate
-    std::vector<PredicateId> resolved;  // of a family
+    PortName port;        // name 0 and not any_port: a peer predicate
+    NumberList resolved;  // of a family
     // resolved
     PredicateId family = 0;
     net::PortRange range;
     // Users: rules for peers and families, classes for resolved ones.
     uint32_t users = 0;
     bool is_family() const { return port.name != 0 || any_port; }
+    uint64_t hash() const;
+    bool asks_the_same(const Predicate& other) const;
   };
-  // Where a predicate is looked for: by namespace (or 0) and by a label (or {}).
+  // Where a predicate is looked for: by namespace (or 0) and by a label, by a key alone (value 0),
+  // or by neither.
   struct Bucket {
     StringId ns = 0;
     Label label;
@@ -128,6 +133,8 @@ class PredicateRegistry {
 
   PredicateId acquire(const Question& question);
   PredicateId new_id();
+  const CompiledSelector& pods_of(const Predicate& p) const { return selectors_.at(p.pods); }
+  void release_parts(const Predicate& predicate);
   std::vector<Bucket> buckets_of(const Predicate& predicate) const;
   bool is_loose(const Predicate& predicate) const;
   void count_uses(const Predicate& predicate, bool add);
@@ -144,6 +151,7 @@ class PredicateRegistry {
   void use_resolved(ListId list, bool take);
 
   StringTable& strings_;
+  SelectorTable selectors_;
   EndpointIndex& endpoints_;
   const NamespaceTable& namespaces_;
   const AccountTable& accounts_;
@@ -152,8 +160,8 @@ class PredicateRegistry {
   const StringId namespace_key_, namespace_name_key_;
   std::vector<Predicate> predicates_ = std::vector<Predicate>(1);
   std::vector<PredicateId> free_;
-  std::unordered_map<std::string, PredicateId> by_key_;
-  std::unordered_map<Bucket, std::vector<PredicateId>, BucketHash> buckets_;
+  FlatIndex by_content_;
+  std::unordered_map<Bucket, NumberList, BucketHash> buckets_;  // of PredicateId
   // Keys of namespaces that buckets of inherited predicates stand for: with prefix, and by how
   // many.
   struct InheritedKey {

@@ -99,6 +99,8 @@ std::string difference_from_scratch(const model::World& world, const Engine& eng
   const std::string there = policy_testing::size_text(scratch.engine.tables());
   if (here != there) return "sizes differ from scratch: " + here + " against " + there;
   if (scratch.engine.statuses() != engine.statuses()) return "statuses differ from scratch";
+  if (scratch.engine.host_statuses() != engine.host_statuses())
+    return "statuses of host endpoints differ from scratch";
   const size_t texts = engine.counts().texts;
   const size_t fresh = scratch.engine.counts().texts;
   if (fresh > texts + 8 || texts > fresh + 8)

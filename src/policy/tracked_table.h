@@ -93,10 +93,12 @@ class TrackedSet {
       if (!before && now) delta.add.insert(delta.add.end(), key);
     }
     log_.clear();
+    if (log_.capacity() > kKeepCapacity) log_.shrink_to_fit();
     return delta;
   }
 
  private:
+  static constexpr size_t kKeepCapacity = 4096;
   std::set<Key>& live_;
   std::vector<std::pair<Key, bool>> log_;
 };

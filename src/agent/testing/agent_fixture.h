@@ -59,7 +59,7 @@ class AgentRootTest : public ::testing::Test {
     EXPECT_THAT(node_->links(), ::testing::IsEmpty());
     const json::value status = node_->status();
     EXPECT_EQ(jsonio::get_array(status, {"endpoints"}).size(), 0u);
-    for (const json::value& range : jsonio::get_array(status, {"podCIDRs"})) {
+    for (const json::value& range : jsonio::get_array(status, {"network", "ipam", "podCIDRs"})) {
       EXPECT_EQ(jsonio::get_int(range, {"used"}), 0) << jsonio::to_string(range);
     }
     EXPECT_THAT(node_->in_node({"ip", "route"}), ::testing::Not(::testing::HasSubstr("cali")));

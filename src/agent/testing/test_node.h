@@ -56,11 +56,15 @@ class TestNode {
   int stop_agent(int signal);  // its exit code, as Child::stop()
   // Flags of the agent besides those it needs, from its next start on.
   void set_agent_flags(std::vector<std::string> flags) { agent_flags_ = std::move(flags); }
+  // Addresses from IPPools instead of the node's pod CIDRs, from the agent's next start on.
+  void set_pools(bool pools) { pools_ = pools; }
   pid_t agent_pid() const { return agent_ ? agent_->pid() : -1; }
   Status wait_ready(bool ready = true);
   Status wait_connected(bool connected);  // until the agent's watches run, or have ended
 
   // API objects.
+  // Runs `fn` with a client of the node's API server.
+  Result<json::value> with_api(const std::function<Result<json::value>(kube::BlockingClient&)>& fn);
   Status create(const std::string& path, const json::value& object);
   Status remove(const std::string& path);
   Status add_namespace(const std::string& ns);
@@ -93,7 +97,6 @@ class TestNode {
 
  private:
   TestNode() = default;
-  Result<json::value> with_api(const std::function<Result<json::value>(kube::BlockingClient&)>& fn);
 
   std::string name_;
   std::string folder_;
@@ -102,6 +105,7 @@ class TestNode {
   std::optional<Child> agent_;
   std::vector<std::string> sandboxes_;
   std::vector<std::string> api_flags_;
+  bool pools_ = false;
   std::vector<std::string> agent_flags_;
   int next_ = 0;
 };

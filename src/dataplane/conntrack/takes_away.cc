@@ -108,7 +108,21 @@ class IdentityChanges {
   }
 
  private:
+  // Where the address is an endpoint's own: does a group send it to another one now?
+  bool leads_elsewhere(IdentityId was, IdentityId now) const {
+    for (auto it = before_.own_splits.begin(); it != before_.own_splits.end();) {
+      const desired::GroupId group = it->first.group;
+      const auto target = [&](IdentityId identity) {
+        const auto found = before_.own_splits.find({group, identity});
+        return found == before_.own_splits.end() ? group : found->second;
+      };
+      if (target(was) != target(now)) return true;
+      it = before_.own_splits.upper_bound({group, ~IdentityId{0}});
+    }
+    return false;
+  }
   bool compare(IdentityId was, IdentityId now) const {
+    if (leads_elsewhere(was, now)) return true;
     for (const desired::GroupId group : groups_) {
       const std::optional<RowId> old_row = row_before(before_, group, was);
       if (!old_row) continue;

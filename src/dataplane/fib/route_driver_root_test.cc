@@ -3,8 +3,15 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <poll.h>
+#include <sys/socket.h>
 
+#include <atomic>
+#include <cstring>
+#include <thread>
+
+#include "base/fd.h"
 #include "base/strings.h"
 #include "base/subprocess.h"
 #include "netlink/network_namespace.h"
@@ -185,6 +192,179 @@ TEST_F(RouteDriverRootTest, DeletedRouteIsNoticed) {
   EXPECT_EQ(sync(RouteTable(driver_->wanted())).added, 1u);
   run("ip link del d0");
   EXPECT_TRUE(*driver_->changed());
+}
+
+// Asks for the route to an address over and over while it lives, and counts the times there was
+// none.
+class Lookups {
+ public:
+  Lookups(const NetworkNamespace& ns, const net::IpAddr& to) {
+    auto entered = ns.enter();
+    fd_ = UniqueFd(::socket(to.is_v4() ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (to.is_v4()) {
+      auto* v4 = reinterpret_cast<sockaddr_in*>(&to_);
+      v4->sin_family = AF_INET;
+      v4->sin_port = htons(9);
+      std::memcpy(&v4->sin_addr, to.data(), to.size());
+    } else {
+      auto* v6 = reinterpret_cast<sockaddr_in6*>(&to_);
+      v6->sin6_family = AF_INET6;
+      v6->sin6_port = htons(9);
+      std::memcpy(&v6->sin6_addr, to.data(), to.size());
+    }
+    thread_ = std::thread([this] {
+      while (!stop_) {
+        ++done_;
+        if (::connect(fd_.get(), reinterpret_cast<sockaddr*>(&to_), sizeof to_) != 0) ++missed_;
+      }
+    });
+  }
+  ~Lookups() { finish(); }
+  void wait_for_some() const {
+    const int64_t from = done_;
+    while (done_ < from + 50) std::this_thread::yield();
+  }
+  int64_t missed() {
+    finish();
+    return missed_;
+  }
+
+ private:
+  void finish() {
+    stop_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+  UniqueFd fd_;
+  sockaddr_storage to_{};
+  std::atomic<bool> stop_ = false;
+  std::atomic<int64_t> done_ = 0;
+  std::atomic<int64_t> missed_ = 0;
+  std::thread thread_;
+};
+
+TEST_F(RouteDriverRootTest, AReplacedRouteIsNeverMissing) {
+  for (const bool v4 : {true, false}) {
+    const RouteKey k = key(v4 ? "10.50.0.0/26" : "fd50::/64");
+    const net::IpAddr near = ip(v4 ? "10.9.0.7" : "fd09::7");
+    const net::IpAddr far = ip(v4 ? "172.30.0.1" : "fd77::1");
+    // As a pool changes its mode: direct, through a device, to the device itself, and back.
+    std::vector<Route> ways = {
+        {.via = near},
+        {.via = far, .device = "d0", .onlink = true},
+        {.scope = v4 ? RouteScope::kLink : RouteScope::kUniverse, .device = "d0"},
+        {.via = near, .mtu = 1400},
+        {.via = far, .device = "d1", .onlink = true}};
+    run(v4 ? "ip addr add 10.19.0.1/24 dev d1" : "ip -6 addr add fd19::1/64 dev d1 nodad");
+    sync({{k, ways.back()}});
+    Lookups lookups(*ns_, ip(v4 ? "10.50.0.5" : "fd50::5"));
+    for (int turn = 0; turn < 40; ++turn) {
+      const Route& way = ways[static_cast<size_t>(turn) % ways.size()];
+      lookups.wait_for_some();
+      if (turn % 2 == 0) {
+        const auto report = driver_->apply({.set = {{k, way}}, .erase = {}});
+        ASSERT_TRUE(report) << report.error().message;
+        EXPECT_EQ(report->changed, 1u);
+        EXPECT_TRUE(report->problems.empty());
+      } else {
+        EXPECT_EQ(sync({{k, way}}).changed, 1u);
+      }
+      const RouteTable there = *driver_->read_back();
+      ASSERT_EQ(there.size(), 1u);
+      EXPECT_EQ(there.at(k).via, way.via);
+    }
+    EXPECT_EQ(lookups.missed(), 0) << (v4 ? "IPv4" : "IPv6");
+  }
+}
+
+TEST_F(RouteDriverRootTest, ABlackholeIsReplacedInPlace) {
+  for (const bool v4 : {true, false}) {
+    const RouteKey k = key(v4 ? "10.51.0.0/26" : "fd51::/64");
+    const Route hole{.type = RouteType::kBlackhole};
+    const Route way{.via = ip(v4 ? "10.9.0.7" : "fd09::7"), .device = "d0"};
+    sync({{k, hole}});
+    for (const Route& next : {way, hole, way}) {
+      const auto report = driver_->apply({.set = {{k, next}}, .erase = {}});
+      ASSERT_TRUE(report) << report.error().message;
+      EXPECT_EQ(report->changed, 1u);
+      const RouteTable there = *driver_->read_back();
+      ASSERT_EQ(there.size(), 1u);
+      EXPECT_EQ(there.at(k), next);
+    }
+  }
+}
+
+TEST_F(RouteDriverRootTest, AReplacementDoesNotHitAForeignRouteInFront) {
+  RouteTable wanted;
+  wanted[key("10.2.0.0/24")] = {.via = ip("10.9.0.7"), .device = "d0"};
+  sync(wanted);
+  run("ip route prepend 10.2.0.0/24 via 10.9.0.99");
+  const auto report =
+      driver_->apply({.set = {{key("10.2.0.0/24"), {.via = ip("10.9.0.8")}}}, .erase = {}});
+  ASSERT_TRUE(report) << report.error().message;
+  ASSERT_EQ(report->problems.size(), 1u);
+  EXPECT_EQ(report->problems[0].error.code, Errc::kConflict);
+  EXPECT_THAT(run("ip route show 10.2.0.0/24"), HasSubstr("via 10.9.0.99"));
+}
+
+TEST_F(RouteDriverRootTest, ARefusedReplacementLeavesNoFormerRoute) {
+  const RouteKey k = key("10.2.0.0/24");
+  sync({{k, {.via = ip("10.9.0.7")}}});
+  const Route unreachable{.via = ip("192.0.2.1")};
+  auto report = driver_->apply({.set = {{k, unreachable}}, .erase = {}});
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->problems.size(), 1u);
+  EXPECT_EQ(run("ip route show proto 202"), "");
+  // It is tried again when the next hop can be reached.
+  EXPECT_FALSE(*driver_->changed());
+  run("ip addr add 192.0.2.9/24 dev d0");
+  EXPECT_TRUE(*driver_->changed());
+  EXPECT_EQ(sync(RouteTable(driver_->wanted())).added, 1u);
+  // And with a device that is not there.
+  report = driver_->apply({.set = {{k, {.device = "nosuch"}}}, .erase = {}});
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->problems.size(), 1u);
+  EXPECT_EQ(run("ip route show proto 202"), "");
+}
+
+TEST_F(RouteDriverRootTest, RoutesThatGoWithTheirLinkAreNoticedAndComeBack) {
+  RouteTable wanted = sample();
+  wanted[key("10.60.0.0/24")] = {.via = ip("10.9.0.7")};  // by whatever leads there
+  for (const char* loss : {"ip link set d0 down", "ip addr flush dev d0"}) {
+    sync(wanted);
+    EXPECT_FALSE(*driver_->changed()) << loss;
+    run(loss);
+    EXPECT_TRUE(*driver_->changed()) << loss;
+    sync(RouteTable(driver_->wanted()));
+    (void)driver_->changed();
+    run("ip addr replace 10.9.0.1/24 dev d0");
+    run("ip -6 addr replace fd09::1/64 dev d0 nodad");
+    run("ip link set d0 up");
+    EXPECT_TRUE(*driver_->changed()) << loss;
+    const RouteReport report = sync(RouteTable(driver_->wanted()));
+    EXPECT_TRUE(report.problems.empty()) << loss << ": " << report.problems[0].error.message;
+    EXPECT_EQ(sync(wanted).right, wanted.size()) << loss;
+    (void)driver_->changed();
+    EXPECT_FALSE(*driver_->changed()) << loss;
+  }
+  // A link that no route of ours needs is nobody's business.
+  run("ip link add d2 type veth peer name d3");
+  run("ip link set d2 up");
+  run("ip link del d2");
+  EXPECT_FALSE(*driver_->changed());
+}
+
+TEST_F(RouteDriverRootTest, ThousandsInOneGo) {
+  RouteTable wanted;
+  for (uint32_t i = 0; i < 5000; ++i)
+    wanted[{.destination = net::Cidr(net::IpAddr::v4(0x0b000000 + i * 64), 26)}] = {
+        .via = ip("172.30.0.1"), .device = "d0", .onlink = true};
+  EXPECT_EQ(sync(wanted).added, 5000u);
+  // All refused: every one is reported.
+  RouteTable bad;
+  for (const auto& [k, route] : wanted) bad[k] = {.via = ip("192.0.2.1")};
+  const RouteReport report = sync(bad);
+  EXPECT_EQ(report.problems.size(), 5000u);
+  EXPECT_TRUE(driver_->read_back()->empty());
 }
 
 }  // namespace

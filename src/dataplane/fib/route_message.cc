@@ -149,8 +149,7 @@ void put_new_route(netlink::MessageBatch& batch, uint32_t sequence, uint16_t fla
                    uint8_t protocol) {
   rtmsg header = header_for(key, route, protocol);
   if (route.onlink) header.rtm_flags = RTNH_F_ONLINK;
-  batch.begin(RTM_NEWROUTE, static_cast<uint16_t>(NLM_F_REQUEST | NLM_F_ACK | flags), sequence,
-              header);
+  batch.begin(RTM_NEWROUTE, static_cast<uint16_t>(NLM_F_REQUEST | flags), sequence, header);
   put_key(batch, key);
   if (route.via) put_address(batch, RTA_GATEWAY, *route.via);
   if (device_index != 0) batch.put_u32(RTA_OIF, device_index);
@@ -166,7 +165,7 @@ void put_delete_route(netlink::MessageBatch& batch, uint32_t sequence, const Rou
                       const Route& route, uint32_t device_index, uint8_t protocol) {
   rtmsg header = header_for(key, route, protocol);
   header.rtm_scope = RT_SCOPE_NOWHERE;  // any scope
-  batch.begin(RTM_DELROUTE, NLM_F_REQUEST | NLM_F_ACK, sequence, header);
+  batch.begin(RTM_DELROUTE, NLM_F_REQUEST, sequence, header);
   put_key(batch, key);
   if (device_index != 0) batch.put_u32(RTA_OIF, device_index);
 }

@@ -24,6 +24,7 @@ struct KernelRoute {
 // nullopt: no unicast-like route of a family we know (local, broadcast, multicast, cached, ...).
 std::optional<KernelRoute> parse_route(const nlmsghdr* message);
 
+// Neither asks for an acknowledgement: thousands would not fit the socket; refusals come anyway.
 // Appends RTM_NEWROUTE with `flags` (NLM_F_CREATE, NLM_F_REPLACE, NLM_F_EXCL).
 void put_new_route(netlink::MessageBatch& batch, uint32_t sequence, uint16_t flags,
                    const RouteKey& key, const Route& route, uint32_t device_index,

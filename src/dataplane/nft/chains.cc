@@ -40,6 +40,10 @@ class Chains {
 std::vector<ChainSpec> make_chains() {
   Chains out;
   const std::vector<const char*> full = {"", "_exact", "_range", "_else"};
+  // Likewise where the own address matters: those behind it are for ones with an identity of their
+  // own.
+  const std::vector<const char*> split = {"",     "_exact",     "_range",     "_else",
+                                          "_own", "_own_exact", "_own_range", "_own_else"};
   out.base("prerouting", 0, NF_INET_PRE_ROUTING, kRaw);
   out.base("input", 0, NF_INET_LOCAL_IN, kFilter);
   out.base("forward", 0, NF_INET_FORWARD, kFilter);
@@ -55,7 +59,7 @@ std::vector<ChainSpec> make_chains() {
     out.add(name + "_full", kPartFull);
     out.each(name + "_full", kPartFull, full);
     out.add(name + "_split", kPartSplit);
-    out.each(name + "_split", kPartSplit, full);
+    out.each(name + "_split", kPartSplit, split);
     out.add(name + "_logged", kPartLogging);
     out.add(name + "_mid_stream");
     out.add(name + "_denied");
@@ -74,7 +78,7 @@ std::vector<ChainSpec> make_chains() {
     const std::string name = std::string("host_") + name_of(static_cast<desired::HostHook>(i));
     out.add(name, kPartHosts);
     out.add(name + "_policy", kPartHosts);
-    out.each(name, kPartHosts, full);
+    out.each(name, kPartHosts, split);
     out.add(name + "_logged", kPartHosts | kPartLogging);
     out.add(name + "_denied", kPartHosts);
   }

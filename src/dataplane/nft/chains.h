@@ -1,8 +1,8 @@
 // ChainSpec: the chains of our nftables table, and which parts of the ruleset they belong to.
 //
 // The ruleset is a constant text in parts. What plain Kubernetes policy needs is always there; the
-// other parts are there when the tables have entries only they can read, so that nobody pays for
-// what is not used: a hook without host endpoints is not even entered.
+// other parts come and go with the entries of the tables that only they can read, so that nobody
+// pays for what is not used: a hook without host endpoints is not even entered.
 #pragma once
 
 #include <cstdint>

@@ -23,7 +23,7 @@ using net::IpAddr;
 
 constexpr std::array kSplitSpaces = {PortSpace::kTcp, PortSpace::kUdp, PortSpace::kSctp};
 
-// ---- address intervals to numbers: own4/6 and failsafe_net4/6
+// ---- address intervals to numbers: failsafe_net4/6
 
 void put_interval(SetId set, const IpAddr& first, const std::optional<IpAddr>& behind,
                   uint32_t value, std::vector<Element>& out) {
@@ -41,29 +41,6 @@ void put_interval(SetId set, const IpAddr& first, const std::optional<IpAddr>& b
 std::optional<IpAddr> behind(const IpAddr& last) {
   if (last == IpAddr::last(last.family())) return std::nullopt;
   return last.next();
-}
-
-// Numbers of own addresses: 1.. in the order of addresses; every other address has 0.
-std::map<IpAddr, uint32_t> own_numbers(const desired::PolicyTables& tables) {
-  std::map<IpAddr, uint32_t> out;
-  for (const auto& [key, group] : tables.own_splits) out.emplace(key.address, 0);
-  uint32_t number = 0;
-  for (auto& [address, value] : out) value = ++number;
-  return out;
-}
-
-void encode_own(const std::map<IpAddr, uint32_t>& numbers, std::vector<Element>& out) {
-  for (const net::Family family : net::kFamilies) {
-    const SetId set = family == net::Family::kIPv4 ? SetId::kOwn4 : SetId::kOwn6;
-    std::optional<IpAddr> cursor = IpAddr::first(family);
-    for (const auto& [address, number] : numbers) {
-      if (address.family() != family) continue;
-      if (*cursor != address) put_interval(set, *cursor, address, 0, out);
-      cursor = behind(address);
-      put_interval(set, address, cursor, number, out);
-    }
-    if (cursor) put_interval(set, *cursor, std::nullopt, 0, out);
-  }
 }
 
 // ---- splits
@@ -107,19 +84,16 @@ std::set<GroupId> split_groups(const desired::PolicyTables& tables) {
 void encode_splits(const desired::PolicyTables& tables, std::vector<Element>& out) {
   const std::set<GroupId> groups = split_groups(tables);
   if (groups.empty()) return;
-  const std::map<IpAddr, uint32_t> numbers = own_numbers(tables);
-  encode_own(numbers, out);
-
   std::set<GroupId> reached = groups;
   for (const GroupId group : groups) {
     std::map<Element, GroupId> points;
     Element first;
     first.set = SetId::kOwnSplit;
     put_number(first, 0, group);
-    for (auto at = tables.own_splits.lower_bound({group, IpAddr()});
+    for (auto at = tables.own_splits.lower_bound({group, 0});
          at != tables.own_splits.end() && at->first.group == group; ++at) {
       Element point = first;
-      put_number(point, kWord, numbers.at(at->first.address));
+      put_number(point, kWord, at->first.identity);
       points.emplace(point, at->second);
       reached.insert(at->second);
     }
@@ -158,19 +132,12 @@ void encode_splits(const desired::PolicyTables& tables, std::vector<Element>& ou
 }
 
 Status decode_splits(std::span<const Element> elements, desired::PolicyTables& tables) {
-  std::map<uint32_t, IpAddr> addresses;
-  for (const Element& e : elements)
-    if ((e.set == SetId::kOwn4 || e.set == SetId::kOwn6) && !e.end && e.value != 0)
-      addresses[e.value] = get_address(e, 0);
   for (const Element& e : elements) {
     if (e.end || (e.set != SetId::kOwnSplit && e.set != SetId::kPortSplit)) continue;
     const GroupId group = get_number(e, 0);
     if (e.value == group) continue;  // a gap
     if (e.set == SetId::kOwnSplit) {
-      const auto address = addresses.find(get_number(e, kWord));
-      if (address == addresses.end())
-        return fail(Errc::kConflict, "own_split: " + to_string(e) + ": no such own address");
-      tables.own_splits[{group, address->second}] = e.value;
+      tables.own_splits[{group, get_number(e, kWord)}] = e.value;
     } else {
       const uint32_t space = get_number(e, kWord) - 1;
       if (space >= kSplitSpaces.size())

@@ -118,7 +118,7 @@ std::string to_string(const Element& element) {
 }
 
 GroupKind kind_of(const desired::PolicyTables& tables, desired::GroupId group) {
-  const auto own = tables.own_splits.lower_bound({group, net::IpAddr()});
+  const auto own = tables.own_splits.lower_bound({group, 0});
   if (own != tables.own_splits.end() && own->first.group == group) return GroupKind::kSplit;
   const auto port = tables.port_splits.lower_bound({group, PortSpace::kTcp, 0});
   if (port != tables.port_splits.end() && port->first.group == group) return GroupKind::kSplit;

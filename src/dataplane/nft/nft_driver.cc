@@ -182,13 +182,13 @@ Result<ApplyReport> NftDriver::apply(const desired::PolicyDelta& delta) {
   CARACAL_TRY(check_names(delta.interfaces.set, delta.sources.add, delta.hosts.set));
   ApplyReport report;
   const Plan plan = plan_and_apply(s.tables, delta);
-  const Parts parts = s.parts | parts_needed(s.tables);
+  const Parts parts = parts_needed(s.tables);
   if (!plan.change.empty() || parts != s.parts) {
     Transaction transaction(s.socket, s.options.table);
-    std::optional<Ruleset> extended;
+    std::optional<Ruleset> changed;
     if (parts != s.parts) {
-      extended = s.make(parts);
-      transaction.extend(s.ruleset, *extended);
+      changed = s.make(parts);
+      transaction.change_parts(s.ruleset, *changed);
     }
     transaction.remove(plan.change.remove);
     transaction.insert(plan.change.insert);
@@ -196,7 +196,7 @@ Result<ApplyReport> NftDriver::apply(const desired::PolicyDelta& delta) {
       desired::apply(s.tables, plan.undo);
       return fail(std::move(committed).error());
     }
-    if (extended) s.use(parts, std::move(*extended));
+    if (changed) s.use(parts, std::move(*changed));
     report.elements = transaction.elements();
     report.messages = transaction.messages();
     report.bytes = transaction.bytes();
@@ -252,12 +252,14 @@ Status NftDriver::remove() {
 std::string NftDriver::describe(const desired::PolicyDelta& delta) const {
   // Planned on the tables themselves, and undone: a copy would cost as much as the tables.
   const Plan plan = plan_and_apply(state_->tables, delta);
-  const Parts more = parts_needed(state_->tables) & ~state_->parts;
+  const Parts parts = parts_needed(state_->tables);
+  const Parts more = parts & ~state_->parts, fewer = state_->parts & ~parts;
   desired::apply(state_->tables, plan.undo);
   std::string out;
-  if (more != 0)
-    out = fmt::format("# rules of table inet {} are written anew: {}\n", state_->options.table,
-                      describe_parts(more));
+  for (const auto& [change, what] : {std::pair{more, "with"}, {fewer, "without"}})
+    if (change != 0)
+      out += fmt::format("# rules of table inet {} are written anew, {} {}\n",
+                         state_->options.table, what, describe_parts(change));
   const auto list = [&](std::string_view verb, const std::vector<Element>& elements) {
     for (size_t i = 0; i < elements.size(); ++i) {
       const Element& element = elements[i];

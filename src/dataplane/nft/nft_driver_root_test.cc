@@ -109,7 +109,7 @@ PolicyTables tables_with_everything() {
   t.wide_rows = {{3, PortSpace::kTcp, 100, 200}, {3, PortSpace::kOther, 80, 255}};
   t.logged = {{3, 1}};
   t.refused = {{4, 2}};
-  t.own_splits = {{{8, ip("10.0.0.3")}, 9}, {{8, ip("fd00::3")}, 10}};
+  t.own_splits = {{{8, 1}, 9}, {{8, 300}, 10}};
   t.port_splits = {{{9, PortSpace::kTcp, 0}, 11}, {{9, PortSpace::kTcp, 1024}, 12}};
   t.settings[desired::Setting::kToHost] = 0;
   t.failsafes = {{Direction::kIngress, PortSpace::kTcp, 22, *net::Cidr::parse("0.0.0.0/0")},
@@ -154,7 +154,7 @@ TEST_F(NftDriverRootTest, DamagedDerivedElementsAreRepairedInPlace) {
         "flush set inet caracal wide", "flush map inet caracal host_policy_ingress",
         "flush map inet caracal host_group_egress", "flush set inet caracal failsafe_ingress",
         "flush map inet caracal failsafe_net4", "flush map inet caracal to_host",
-        "flush map inet caracal own4", "flush set inet caracal full_ingress",
+        "flush set inet caracal full_ingress",
         "flush map inet caracal otherwise", "add element inet caracal logged { 0x9 . 0x9 }",
         "add element inet caracal refused { 0x9 . 0x9 }"}) {
     SCOPED_TRACE(damage);
@@ -397,6 +397,62 @@ TEST_F(NftDriverRootTest, DescribeShowsTheChangeAndMakesNone) {
       "add element inet caracal range4 { 172.16.5.0 : 0x00000003 until 172.32.0.0 (end) }\n");
   EXPECT_EQ(driver_->tables(), tables);
   expect_kernel_holds(tables);
+  PolicyDelta part;
+  part.wide_rows.add = {{3, PortSpace::kTcp, 100, 200}};
+  EXPECT_THAT(driver_->describe(part),
+              testing::StartsWith("# rules of table inet caracal are written anew, with wide rows\n"));
+  ASSERT_TRUE(driver_->apply(part));
+  PolicyDelta away;
+  away.wide_rows.erase = part.wide_rows.add;
+  EXPECT_THAT(
+      driver_->describe(away),
+      testing::StartsWith("# rules of table inet caracal are written anew, without wide rows\n"));
+}
+
+// The parts of the ruleset follow what the tables need, in the transaction that changes it.
+TEST_F(NftDriverRootTest, PartsThatNothingNeedsGoWithTheLastEntryOfTheirs) {
+  const PolicyTables plain = sample_tables();
+  const PolicyTables everything = tables_with_everything();
+  sync(plain);
+  const std::string before = nft({"-p", "list", "ruleset"});
+  ASSERT_TRUE(driver_->apply(desired::difference(plain, everything)));
+  const uint32_t generation = *driver_->generation();
+  auto applied = driver_->apply(desired::difference(everything, plain));
+  ASSERT_TRUE(applied) << applied.error().message;
+  EXPECT_EQ(*driver_->generation(), generation + 1);
+  expect_kernel_holds(plain);
+  EXPECT_EQ(nft({"-p", "list", "ruleset"}), before);
+  EXPECT_EQ(sync(plain).messages, 0u);
+
+  // One part after the other goes, the others stay; each state is as a restarted agent would make it.
+  ASSERT_TRUE(driver_->apply(desired::difference(plain, everything)));
+  PolicyTables less = everything;
+  for (int part = 0; part < 5; ++part) {
+    SCOPED_TRACE(part);
+    if (part == 0) less.hosts.clear();
+    if (part == 1) less.logged.clear();
+    if (part == 2) less.own_splits.clear(), less.port_splits.clear();
+    if (part == 3) less.wide_rows.clear();
+    if (part == 4) less.otherwise.clear();
+    ASSERT_TRUE(driver_->apply(desired::difference(driver_->tables(), less)));
+    expect_kernel_holds(less);
+    auto restarted = NftDriver::open_in(*ns_);
+    ASSERT_TRUE(restarted);
+    auto found = restarted->sync(less);
+    ASSERT_TRUE(found) << found.error().message;
+    EXPECT_EQ(found->messages, 0u) << found->reason;
+  }
+
+  // A refused transaction leaves the parts as they were.
+  ASSERT_TRUE(driver_->apply(desired::difference(driver_->tables(), everything)));
+  nft({"delete element inet caracal identity4 { 10.0.0.2 }"});
+  PolicyDelta refused = desired::difference(everything, plain);
+  refused.addresses.erase.insert(ip("10.0.0.2"));
+  EXPECT_FALSE(driver_->apply(refused));
+  EXPECT_THAT(nft({"-p", "list", "ruleset"}), HasSubstr("host_untracked_ingress"));
+  EXPECT_EQ(driver_->tables(), everything);
+  EXPECT_GT(sync(everything).messages, 0u);
+  expect_kernel_holds(everything);
 }
 
 TEST_F(NftDriverRootTest, HundredThousandAddressesInOneTransaction) {

@@ -156,7 +156,6 @@ const Layout& layout_of(Family family) {
                             SetId::kSource4,
                             SetId::kIdentity4,
                             SetId::kRange4,
-                            SetId::kOwn4,
                             SetId::kFailsafeNet4};
   static const Layout v6 = {Family::kIPv6,
                             NFPROTO_IPV6,
@@ -166,7 +165,6 @@ const Layout& layout_of(Family family) {
                             SetId::kSource6,
                             SetId::kIdentity6,
                             SetId::kRange6,
-                            SetId::kOwn6,
                             SetId::kFailsafeNet6};
   return family == Family::kIPv4 ? v4 : v6;
 }

@@ -122,7 +122,8 @@ TEST_F(PolicyFeaturesRootTest, OwnAddressAndSourcePortChooseTheGroup) {
   // Group 3: all. cali1's IPv6 address is in it, its IPv4 address for source ports from 30000 on.
   t.peers = {{{3, kAnyone}, 1}};
   t.rows = {{1, 1}};
-  t.own_splits[{1, ip("fd00::1")}] = 3;
+  t.addresses[ip("fd00::1")] = 5;
+  t.own_splits[{1, 5}] = 3;
   for (const PortSpace space : {PortSpace::kTcp, PortSpace::kUdp, PortSpace::kSctp}) {
     t.port_splits[{1, space, 0}] = 4;
     t.port_splits[{1, space, 30'000}] = 3;

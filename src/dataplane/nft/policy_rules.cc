@@ -2,6 +2,8 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 
+#include <optional>
+
 #include "dataplane/nft/key_bytes.h"
 #include "dataplane/nft/rules.h"
 #include "net/protocol.h"
@@ -25,18 +27,16 @@ SetId class_set(const SpaceSpec& space) {
 // do not outlive a rule.
 class Judge {
  public:
+  // `own`: where groups are split, the map that has the own address's identity.
   Judge(RuleWriter& writer, const Place& place, const Layout& layout, const SpaceSpec& space,
-        bool split)
-      : writer_(writer), place_(place), layout_(layout), space_(space), split_(split) {}
+        std::optional<SetId> own)
+      : writer_(writer), place_(place), layout_(layout), space_(space), own_(own) {}
 
   // The group into the pair's first half.
   RuleBuilder& group(RuleBuilder& r) const {
     r.meta(place_.interface, kName).map(place_.group, kName, kPadding);
-    if (!split_) return r;
-    r.payload(NFT_PAYLOAD_NETWORK_HEADER, place_.ingress ? layout_.destination : layout_.source,
-              layout_.size, kScratch)
-        .map(layout_.own, kScratch, kPairSecond)
-        .map(SetId::kOwnSplit, kPairFirst, kPadding);
+    if (!own_) return r;
+    own_address(r).map(*own_, kScratch, kPairSecond).map(SetId::kOwnSplit, kPairFirst, kPadding);
     if (has_ports(space_))
       r.number(space_number(space_.space), kPairSecond)
           .payload(NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2, kThird)
@@ -70,7 +70,7 @@ class Judge {
   // How the row was found, for comments.
   std::string path(SetId rows) const {
     const std::string groups =
-        split_ ? spec_of(place_.group).name + ", splits" : spec_of(place_.group).name;
+        own_ ? spec_of(place_.group).name + ", splits" : spec_of(place_.group).name;
     if (rows == SetId::kAnyone || rows == SetId::kOtherwise)
       return fmt::format("{} -> group; @{} -> row", groups, spec_of(rows).name);
     return fmt::format("{} . {} -> group . identity; @peer -> row", groups, spec_of(rows).name);
@@ -128,6 +128,13 @@ class Judge {
                 fmt::format("if {} is in @{}: ranges do not speak for it",
                             place_.ingress ? "saddr" : "daddr", spec_of(layout_.identity).name));
   }
+  // The own address has an identity of its own: the rest is judged there.
+  void own_known(const std::string& chain, const std::string& to) const {
+    RuleBuilder r = writer_.rule(chain);
+    writer_.add(own_address(r).map(layout_.identity, kScratch, kPairSecond).go_to(to),
+                fmt::format("if the own address, {}, is in @{}",
+                            place_.ingress ? "daddr" : "saddr", spec_of(layout_.identity).name));
+  }
   // A connection that was ended by deleting its entry must not come back from its middle.
   void mid_stream(const std::string& chain) const {
     if (space_.space != PortSpace::kTcp) return;
@@ -142,19 +149,47 @@ class Judge {
     if (space_.protocol == 0) return r.meta(NFT_META_L4PROTO, reg);
     return r.payload(NFT_PAYLOAD_TRANSPORT_HEADER, has_ports(space_) ? 2 : 0, 2, reg);
   }
+  RuleBuilder& own_address(RuleBuilder& r) const {
+    return r.payload(NFT_PAYLOAD_NETWORK_HEADER,
+                     place_.ingress ? layout_.destination : layout_.source, layout_.size, kScratch);
+  }
 
   RuleWriter& writer_;
   const Place& place_;
   const Layout& layout_;
   const SpaceSpec& space_;
-  bool split_;
+  std::optional<SetId> own_;
 };
+
+// The rules of a chain and of those it goes to, from the row to the verdict.
+void write_rows(const Judge& judge, RuleWriter& writer, const Layout& layout,
+                const std::string& chain, bool anyone) {
+  if (anyone) {
+    judge.allowed(chain, SetId::kAnyone);
+    judge.wide(chain, SetId::kAnyone);
+  }
+  judge.found(chain, layout.identity, chain + "_exact");
+  judge.known(chain, chain + "_else");
+  judge.found(chain, layout.range, chain + "_range");
+  RuleBuilder last = writer.rule(chain);
+  writer.add(last.go_to(chain + "_else"));
+  for (const auto& [ending, rows] : {std::pair{"_exact", layout.identity},
+                                     {"_range", layout.range},
+                                     {"_else", SetId::kOtherwise}}) {
+    const std::string part = chain + ending;
+    judge.logged(part, rows);
+    judge.allowed(part, rows);
+    judge.wide(part, rows);
+    judge.refused(part, rows);
+    judge.miss(part);
+  }
+}
 
 }  // namespace
 
 void write_lean(RuleWriter& writer, const Place& place, const Layout& layout,
                 const SpaceSpec& space) {
-  const Judge judge(writer, place, layout, space, false);
+  const Judge judge(writer, place, layout, space, std::nullopt);
   const std::string chain = policy_chain(place.name, layout.family, space);
   const std::string wide = policy_chain(place.name + "_wide", layout.family, space);
   const std::string rest = writer.has(kPartWide) ? wide : denied_chain(place);
@@ -175,30 +210,17 @@ void write_lean(RuleWriter& writer, const Place& place, const Layout& layout,
 
 void write_full(RuleWriter& writer, const Place& place, const std::string& prefix, bool split,
                 const Layout& layout, const SpaceSpec& space) {
-  const Judge judge(writer, place, layout, space, split);
   const std::string chain = policy_chain(prefix, layout.family, space);
+  const Judge judge(writer, place, layout, space,
+                    split ? std::optional(layout.range) : std::nullopt);
   // Pods' connections only: a host may have had its own before it was tracked.
   if (place.log == LogPlace::kPodIngress || place.log == LogPlace::kPodEgress)
     judge.mid_stream(chain);
-  if (split) {
-    judge.allowed(chain, SetId::kAnyone);
-    judge.wide(chain, SetId::kAnyone);
-  }
-  judge.found(chain, layout.identity, chain + "_exact");
-  judge.known(chain, chain + "_else");
-  judge.found(chain, layout.range, chain + "_range");
-  RuleBuilder last = writer.rule(chain);
-  writer.add(last.go_to(chain + "_else"));
-  for (const auto& [ending, rows] : {std::pair{"_exact", layout.identity},
-                                     {"_range", layout.range},
-                                     {"_else", SetId::kOtherwise}}) {
-    const std::string part = chain + ending;
-    judge.logged(part, rows);
-    judge.allowed(part, rows);
-    judge.wide(part, rows);
-    judge.refused(part, rows);
-    judge.miss(part);
-  }
+  if (split) judge.own_known(chain, chain + "_own");
+  write_rows(judge, writer, layout, chain, split);
+  if (!split) return;
+  const Judge known(writer, place, layout, space, layout.identity);
+  write_rows(known, writer, layout, chain + "_own", true);
 }
 
 }  // namespace caracal::dataplane::nft

@@ -41,8 +41,8 @@ class RandomTables {
       else if (chance(3))
         t.peers[{group, desired::kAnyone}] = number(kRows);
       if (group <= kGroups && chance(3))
-        for (const char* own : {"10.0.0.1", "fd00::1", "10.0.0.2", "fd00::3"})
-          if (chance(2)) t.own_splits[{group, ip(own)}] = kGroups + number(3);
+        for (uint32_t own = 1; own <= kIdentities; ++own)
+          if (chance(2)) t.own_splits[{group, own}] = kGroups + number(3);
       if (group <= kGroups + 3 && chance(3)) {
         for (const PortSpace space : {PortSpace::kTcp, PortSpace::kUdp, PortSpace::kSctp}) {
           t.port_splits[{group, space, 0}] = kGroups + 3 + number(3);

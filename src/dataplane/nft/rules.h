@@ -33,7 +33,7 @@ struct Layout {
   net::Family family;
   uint8_t nfproto;
   uint32_t source, destination, size;  // of the addresses in the header
-  SetId sources, identity, range, own, failsafe_net;
+  SetId sources, identity, range, failsafe_net;
 };
 const Layout& layout_of(net::Family family);
 

@@ -23,7 +23,7 @@ struct nftnl_table;
 namespace caracal::dataplane::nft {
 
 // Grows when sets, chains or rules change their meaning; stands in the table's comment.
-inline constexpr int kFormatVersion = 2;
+inline constexpr int kFormatVersion = 3;
 
 struct NftnlDelete {
   void operator()(nftnl_table* p) const;

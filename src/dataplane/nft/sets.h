@@ -48,8 +48,6 @@ enum class SetId : uint8_t {
   kFullEgress,
   kSplitIngress,
   kSplitEgress,
-  kOwn4,
-  kOwn6,
   kOwnSplit,
   kPortSplit,
   kToHost,

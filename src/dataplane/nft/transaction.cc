@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <iterator>
 #include <set>
 #include <string_view>
 
@@ -27,6 +28,13 @@ constexpr size_t kObjectBuffer = 64 * 1024;
 
 constexpr uint16_t nft_type(uint16_t type) {
   return static_cast<uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type);
+}
+
+std::set<std::string> names_of(const Ruleset& ruleset) {
+  std::set<std::string> out;
+  for (const auto& chain : ruleset.chains)
+    out.insert(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME));
+  return out;
 }
 
 }  // namespace
@@ -99,20 +107,31 @@ void Transaction::create_rules(const Ruleset& ruleset) {
            signature(rule.get()));
 }
 
-void Transaction::extend(const Ruleset& from, const Ruleset& to) {
+void Transaction::change_parts(const Ruleset& from, const Ruleset& to) {
+  // A chain can go when neither a rule nor an element leads to it any more.
   delete_rules();
-  std::set<std::string_view> present;
-  for (const auto& chain : from.chains)
-    present.insert(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME));
+  const std::set<Element> before(from.constants.begin(), from.constants.end());
+  const std::set<Element> after(to.constants.begin(), to.constants.end());
+  std::set_difference(before.begin(), before.end(), after.begin(), after.end(),
+                      std::back_inserter(stale_constants_));
+  remove(stale_constants_);
+  const std::set<std::string> old_chains = names_of(from), new_chains = names_of(to);
+  for (const std::string& name : old_chains)
+    if (!new_chains.contains(name)) delete_chain(name);
   for (const auto& chain : to.chains)
-    if (!present.contains(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME)))
+    if (!old_chains.contains(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME)))
       create_chain(chain.get());
   create_rules(to);
-  const std::set<Element> there(from.constants.begin(), from.constants.end());
-  for (const Element& element : to.constants)
-    if (!there.contains(element)) constants_.push_back(element);
-  std::sort(constants_.begin(), constants_.end());
+  std::set_difference(after.begin(), after.end(), before.begin(), before.end(),
+                      std::back_inserter(constants_));
   insert(constants_);
+}
+
+void Transaction::delete_chain(const std::string& name) {
+  begin(NFT_MSG_DELCHAIN, 0, NFPROTO_INET);
+  steps_.back().what = "removal of chain " + name;
+  batch_.put_string(NFTA_CHAIN_TABLE, table_);
+  batch_.put_string(NFTA_CHAIN_NAME, name);
 }
 
 void Transaction::delete_rules() {
@@ -132,10 +151,7 @@ void Transaction::repair(const KernelTable& found, const Ruleset& ruleset) {
     if (is_constant(spec.id)) flush(spec.id);
   for (const std::string& chain : found.chains) {
     if (kept.contains(chain)) continue;
-    begin(NFT_MSG_DELCHAIN, 0, NFPROTO_INET);
-    steps_.back().what = "removal of chain " + chain;
-    batch_.put_string(NFTA_CHAIN_TABLE, table_);
-    batch_.put_string(NFTA_CHAIN_NAME, chain);
+    delete_chain(chain);
   }
   for (const auto& chain : ruleset.chains)
     if (!kept.contains(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME)))

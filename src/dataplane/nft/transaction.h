@@ -28,9 +28,9 @@ class Transaction {
 
   void delete_table();
   void create(const Ruleset& ruleset);  // table, sets, chains, rules, constant elements
-  // Replaces the rules, adds what chains and constant elements are new; the other sets and their
-  // elements stay. REQUIRES: `to` has more parts than `from`, which is there.
-  void extend(const Ruleset& from, const Ruleset& to);
+  // Replaces the rules; adds and takes away the chains and constant elements that differ; the other
+  // sets and their elements stay. Before remove() and insert(). REQUIRES: `from` is there.
+  void change_parts(const Ruleset& from, const Ruleset& to);
   // Replaces all rules, and the chains that are not right, by the ruleset's; the sets stay,
   // constant elements are put in anew. A right chain stays because a base chain made anew would be
   // hooked in front of the one it replaces: a packet between the two at the commit would find both
@@ -62,6 +62,7 @@ class Transaction {
   };
 
   void create_chain(nftnl_chain* chain);
+  void delete_chain(const std::string& name);
   void delete_rules();
   void create_rules(const Ruleset& ruleset);
   void begin(uint16_t type, uint16_t flags, uint8_t family);
@@ -79,7 +80,8 @@ class Transaction {
   std::vector<Step> steps_;
   size_t elements_ = 0;
   std::optional<RefusedObject> refused_;
-  std::vector<Element> constants_;  // kept for trace()
+  std::vector<Element> constants_;  // kept for trace(), as the next
+  std::vector<Element> stale_constants_;
 };
 
 }  // namespace caracal::dataplane::nft

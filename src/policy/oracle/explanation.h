@@ -172,6 +172,7 @@ struct TierCheck {
   double order = 0;
   model::Action default_action = model::Action::kDeny;
   bool missing = false;  // there are policies of it, but no Tier
+  bool closed = false;   // its end denies because of an invalid policy, not by default_action
   Outcome outcome = Outcome::kNotReached;
   std::vector<PolicyCheck> policies;  // in the order of evaluation
 };

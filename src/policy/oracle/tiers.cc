@@ -145,6 +145,7 @@ class Evaluation {
       const std::optional<model::Action> action = run_policy(check, *policies[i]);
       if (check.staged) continue;
       any = true;
+      tier.closed = tier.closed || policies[i]->closes_tier;
       if (!action) continue;
       if (action == model::Action::kPass) {
         tier.outcome = Outcome::kPassedByRule;
@@ -165,12 +166,12 @@ class Evaluation {
       tier.outcome = Outcome::kNoMatch;
       return false;
     }
-    if (tier.default_action == model::Action::kPass) {
+    if (tier.default_action == model::Action::kPass && !tier.closed) {
       tier.outcome = Outcome::kPassedByDefault;
       return false;
     }
     tier.outcome = Outcome::kDefault;
-    settle(Decision::kTierDefault, tier.default_action, tier.name);
+    settle(Decision::kTierDefault, model::Action::kDeny, tier.name);
     return true;
   }
 

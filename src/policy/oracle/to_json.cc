@@ -100,6 +100,7 @@ json::object json_of(const TierCheck& check, model::Direction direction) {
                    {"order", order_of(check.order)},
                    {"defaultAction", word(check.default_action)},
                    {"missing", check.missing},
+                   {"closedByInvalidPolicy", check.closed},
                    {"outcome", word(check.outcome)},
                    {"message", why(check)}};
   json::array& policies = out["policies"].emplace_array();

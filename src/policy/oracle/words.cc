@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace caracal::policy::oracle {
 
 using Decision = DirectionExplanation::Decision;
@@ -154,6 +156,17 @@ std::string why(const PolicyCheck& check, model::Direction direction) {
   return {};
 }
 
+namespace {
+
+// Did the deciding tier deny although its default action is Pass?
+bool closed_by_invalid(const DirectionExplanation& side) {
+  return std::any_of(side.tiers.begin(), side.tiers.end(), [&](const TierCheck& tier) {
+    return tier.name == side.tier && tier.closed && tier.default_action == model::Action::kPass;
+  });
+}
+
+}  // namespace
+
 std::string why(const TierCheck& check) {
   switch (check.outcome) {
     case TierCheck::Outcome::kNotReached:
@@ -163,6 +176,8 @@ std::string why(const TierCheck& check) {
     case TierCheck::Outcome::kRule:
       return "decides by a rule";
     case TierCheck::Outcome::kDefault:
+      if (check.default_action == model::Action::kPass)
+        return "no rule matches, denied because an invalid policy of it applies";
       return fmt::format("no rule matches, by its default action {}", word(check.default_action));
     case TierCheck::Outcome::kPassedByRule:
       return "a rule passes on to the next tier";
@@ -195,6 +210,8 @@ std::string why(const DirectionExplanation& side) {
                          word(side.direction), side.rule.value_or(0),
                          side.rule_name.empty() ? "" : " \"" + side.rule_name + "\"");
     case Decision::kTierDefault:
+      if (closed_by_invalid(side))
+        return fmt::format("an invalid policy of tier {} applies, and no rule matches", side.tier);
       return side.tier == model::kDefaultTier.name
                  ? fmt::format("isolated for {}, and no rule matches", word(side.direction))
                  : fmt::format("by the default of tier {}, no rule matches", side.tier);

@@ -236,9 +236,7 @@ model::Rule RandomParts::rule(const std::string& ns, bool calico) {
   if (!one_in(3)) out.ports = port_list();
   if (options_.tiers) out.action = static_cast<model::Action>(below(calico ? 4 : 3));
   if (!calico) return out;
-  // A host's own end may be any address, which the tables cannot tell yet (docs/design/policy.md,
-  // Limits).
-  if (!options_.hosts && one_in(4)) out.self = end(ns, calico);
+  if (one_in(4)) out.self = end(ns, calico);
   if (one_in(5)) out.not_ports = port_list();
   if (one_in(5)) out.source_ports = port_list();
   if (one_in(8)) out.not_source_ports = port_list();

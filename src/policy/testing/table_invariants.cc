@@ -50,7 +50,11 @@ std::string broken_splits(const PolicyTables& t, const std::set<GroupId>& groups
   std::set<GroupId> port;
   for (const auto& [key, group] : t.own_splits) own.insert(key.group);
   for (const auto& [key, group] : t.port_splits) port.insert(key.group);
+  std::set<desired::IdentityId> identities;
+  for (const auto* table : {&t.addresses, &t.ranges})
+    for (const auto& [address, identity] : *table) identities.insert(identity);
   for (const auto& [key, group] : t.own_splits) {
+    if (!identities.contains(key.identity)) return "an own split of an identity that nothing has";
     if (!groups.contains(key.group)) return "an own split of a group that nothing has";
     if (own.contains(group)) return "an own split leads to a group with own splits";
   }

@@ -1,0 +1,1 @@
+caracal_benchmark(decode_bench SOURCES decode_bench.cc USES kube)

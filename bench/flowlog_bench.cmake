@@ -1,0 +1,1 @@
+caracal_benchmark(flowlog_bench SOURCES flowlog_bench.cc USES flowlog)

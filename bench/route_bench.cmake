@@ -1,0 +1,1 @@
+caracal_benchmark(route_bench SOURCES route_bench.cc USES route)

@@ -1,0 +1,1 @@
+caracal_benchmark(selector_bench SOURCES selector_bench.cc USES policy)

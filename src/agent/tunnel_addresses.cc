@@ -1,0 +1,145 @@
+#include "agent/tunnel_addresses.h"
+
+#include <fmt/format.h>
+
+#include "agent/wireguard_keys.h"
+#include "base/log.h"
+
+namespace caracal::agent {
+namespace {
+
+// After the last block that needed it: watches tell the other nodes within moments.
+constexpr event::Duration kGiveUpAfter{30'000};
+
+struct KindWords {
+  const char* handle;  // + node
+  const char* type;
+  const char* annotation;
+  const char* key_annotation;  // of WireGuard
+  net::Family family;
+};
+constexpr std::array<KindWords, 5> kWords = {
+    {{"vxlan-tunnel-addr-", "vxlanTunnelAddress", "projectcalico.org/IPv4VXLANTunnelAddr", nullptr,
+      net::Family::kIPv4},
+     {"vxlan-v6-tunnel-addr-", "vxlanV6TunnelAddress", "projectcalico.org/IPv6VXLANTunnelAddr",
+      nullptr, net::Family::kIPv6},
+     {"ipip-tunnel-addr-", "ipipTunnelAddress", "projectcalico.org/IPv4IPIPTunnelAddr", nullptr,
+      net::Family::kIPv4},
+     {"wireguard-tunnel-addr-", "wireguardTunnelAddress",
+      "projectcalico.org/IPv4WireguardInterfaceAddr", "projectcalico.org/WireguardPublicKey",
+      net::Family::kIPv4},
+     {"wireguard-v6-tunnel-addr-", "wireguardV6TunnelAddress",
+      "projectcalico.org/IPv6WireguardInterfaceAddr", "projectcalico.org/WireguardPublicKeyV6",
+      net::Family::kIPv6}}};
+
+}  // namespace
+
+TunnelAddresses::TunnelAddresses(event::Loop& loop, const Options& options,
+                                 NodeAnnotations& annotations, TunnelAddressSource& source)
+    : loop_(loop), options_(options), annotations_(annotations), source_(source) {}
+
+void TunnelAddresses::set_node(const model::Node& node) {
+  known_ = true;
+  seen_ = node.annotations;
+  for (size_t kind = 0; kind < kKinds; ++kind) look(kind);
+}
+
+void TunnelAddresses::set_needs(const route::TunnelNeeds& needs) {
+  const std::array<bool, kKinds> needed = {needs.vxlan_v4, needs.vxlan_v6, needs.ipip,
+                                           needs.wireguard_v4, needs.wireguard_v6};
+  for (size_t kind = 0; kind < kKinds; ++kind) {
+    tunnels_[kind].needed = needed[kind];
+    look(kind);
+  }
+}
+
+void TunnelAddresses::look(size_t kind) {
+  if (!known_) return;
+  Tunnel& tunnel = tunnels_[kind];
+  const KindWords& words = kWords[kind];
+  if (tunnel.needed) {
+    tunnel.give_up.reset();
+    if (words.key_annotation != nullptr) tell_key(kind, true);
+    if (!tunnel.have && !tunnel.acquiring && !tunnel.retry.active()) acquire(kind);
+    return;
+  }
+  tunnel.retry.reset();
+  const bool told = seen_.contains(words.annotation) ||
+                    (words.key_annotation != nullptr && seen_.contains(words.key_annotation));
+  if ((tunnel.have || told) && !tunnel.acquiring && !tunnel.give_up.active())
+    tunnel.give_up = loop_.after(kGiveUpAfter, [this, kind] { give_up(kind); });
+}
+
+void TunnelAddresses::acquire(size_t kind) {
+  Tunnel& tunnel = tunnels_[kind];
+  const KindWords& words = kWords[kind];
+  tunnel.acquiring = true;
+  source_.acquire_tunnel(words.handle + options_.node_name, words.type, words.family,
+                         [this, kind](const Result<net::IpAddr>& address) {
+                           Tunnel& one = tunnels_[kind];
+                           one.acquiring = false;
+                           if (address) {
+                             one.have = true;
+                             one.error.clear();
+                             one.backoff.reset();
+                             annotations_.want(kWords[kind].annotation, address->to_string());
+                             return look(kind);
+                           }
+                           if (one.error != address.error().message) {
+                             log::warn(
+                                 "no tunnel address yet",
+                                 {{"type", kWords[kind].type}, {"error", address.error().message}});
+                           }
+                           one.error = address.error().message;
+                           one.retry = loop_.after(one.backoff.next(), [this, kind] {
+                             tunnels_[kind].retry.reset();
+                             look(kind);
+                           });
+                         });
+}
+
+void TunnelAddresses::give_up(size_t kind) {
+  Tunnel& tunnel = tunnels_[kind];
+  tunnel.give_up.reset();
+  if (tunnel.needed || tunnel.acquiring) return;
+  const KindWords& words = kWords[kind];
+  log::info("a tunnel address is no longer needed", {{"type", words.type}});
+  annotations_.want(words.annotation, std::nullopt);
+  if (words.key_annotation != nullptr) tell_key(kind, false);
+  tunnel.have = false;
+  tunnel.acquiring = true;  // until the answer: a new need waits for it
+  source_.release_tunnel(words.handle + options_.node_name, [this, kind](const Status& released) {
+    tunnels_[kind].acquiring = false;
+    if (!released) {
+      log::warn("a tunnel address is not released; caracal-controller will find it",
+                {{"type", kWords[kind].type}, {"error", released.error().message}});
+    }
+    if (tunnels_[kind].needed) look(kind);
+  });
+}
+
+void TunnelAddresses::tell_key(size_t kind, bool needed) {
+  if (!needed) {
+    annotations_.want(kWords[kind].key_annotation, std::nullopt);
+    return;
+  }
+  // A small file, read or written once; both families have the same key.
+  const auto key = load_wireguard_keys(key_path(options_));
+  if (!key) {
+    tunnels_[kind].error = key.error().message;
+    log::error("no WireGuard key", {{"error", key.error().message}});
+    return;
+  }
+  annotations_.want(kWords[kind].key_annotation, key->open.to_string());
+}
+
+json::array TunnelAddresses::problems() const {
+  json::array out;
+  for (size_t kind = 0; kind < kKinds; ++kind) {
+    if (!tunnels_[kind].error.empty() && tunnels_[kind].needed)
+      out.emplace_back(fmt::format("{}: {}", kWords[kind].type, tunnels_[kind].error));
+  }
+  return out;
+}
+
+}  // namespace caracal::agent

@@ -1,0 +1,74 @@
+// TunnelAddresses: sees to it that this node has the tunnel addresses and keys it needs, tells them
+// as annotations of its Node, and gives them up when they are no longer needed.
+//
+// On the calculation loop. The address of a tunnel comes from where pods' addresses come from: a
+// pool that allows the use Tunnel, or the first two addresses of the node's pod CIDR, which no pod
+// gets. It is told only once it is this node's. It is given up some time after the need has ended,
+// when the other nodes have changed their routes: a device that goes too soon loses packets.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <string>
+
+#include "agent/node_annotations.h"
+#include "agent/options.h"
+#include "event/backoff.h"
+#include "event/loop.h"
+#include "jsonio/json.h"
+#include "model/node.h"
+#include "route/network_engine.h"
+
+namespace caracal::agent {
+
+// Where the addresses come from.
+class TunnelAddressSource {
+ public:
+  using OnAddress = std::function<void(Result<net::IpAddr>)>;
+  virtual ~TunnelAddressSource() = default;
+  // The one `handle` has, or a new one. `type`: "vxlanTunnelAddress", ... as Calico marks it.
+  virtual void acquire_tunnel(const std::string& handle, const std::string& type,
+                              net::Family family, OnAddress done) = 0;
+  virtual void release_tunnel(const std::string& handle, std::function<void(Status)> done) = 0;
+};
+
+class TunnelAddresses {
+ public:
+  TunnelAddresses(event::Loop& loop, const Options& options, NodeAnnotations& annotations,
+                  TunnelAddressSource& source);
+
+  void set_needs(const route::TunnelNeeds& needs);
+  void set_node(const model::Node& node);
+  json::array problems() const;
+
+  // The private half of the key that is told; what WireGuard devices are set up with. Any thread.
+  static std::string key_path(const Options& options) {
+    return options.state_dir + "/wireguard.key";
+  }
+
+ private:
+  static constexpr size_t kKinds = 5;
+  struct Tunnel {
+    bool needed = false;
+    bool acquiring = false;
+    bool have = false;  // the datastore says it is ours
+    std::string error;
+    event::Backoff backoff;
+    event::Handle retry;
+    event::Handle give_up;
+  };
+  void look(size_t kind);
+  void acquire(size_t kind);
+  void give_up(size_t kind);
+  void tell_key(size_t kind, bool needed);
+
+  event::Loop& loop_;
+  const Options& options_;
+  NodeAnnotations& annotations_;
+  TunnelAddressSource& source_;
+  bool known_ = false;  // the Node has been seen
+  model::Labels seen_;
+  std::array<Tunnel, kKinds> tunnels_;
+};
+
+}  // namespace caracal::agent

@@ -1,0 +1,457 @@
+// Whole labs of several shapes, with their agents: do pods reach each other the way the topology
+// says, what happens to connections while it changes, and is what is traced and shown true?
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <memory>
+#include <set>
+
+#include "base/file.h"
+#include "base/strings.h"
+#include "base/subprocess.h"
+#include "kube/blocking_client.h"
+#include "lab/held_connection.h"
+#include "lab/lab.h"
+#include "lab/lab_parts.h"
+#include "lab/network.h"
+#include "lab/probe.h"
+#include "lab/program_keeper.h"
+
+namespace caracal::lab {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::string program(const char* name) { return std::string(CARACAL_BINARY_DIR) + "/bin/" + name; }
+
+std::vector<std::string> texts(const json::value& value, std::string_view field) {
+  std::vector<std::string> out;
+  for (const json::value& one : jsonio::get_array(value, {field})) {
+    if (const json::string* text = one.if_string()) out.emplace_back(*text);
+  }
+  return out;
+}
+
+class NetworkLab : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+    for (const char* name : {"caracal", "caracal-agent", "caracal-apiserver", "caracal-cni"}) {
+      if (::access(program(name).c_str(), X_OK) != 0)
+        GTEST_SKIP() << program(name) << " is not built";
+    }
+    name_ = fmt::format("n{}", ::getpid() % 1'000'000);
+  }
+  void TearDown() override {
+    if (name_.empty()) return;
+    EXPECT_EQ(caracal({"lab", "down"}).exit_code, 0);
+    EXPECT_THAT(list_netns("crl-" + name_ + "-"), ElementsAre());
+    EXPECT_FALSE(std::filesystem::exists("/sys/class/net/crl-" + name_));
+    EXPECT_FALSE(std::filesystem::exists(std::string(kRunFolder) + "/" + name_));
+  }
+
+  CommandOutput caracal(std::vector<std::string> arguments) const {
+    std::vector<std::string> argv = {program("caracal")};
+    argv.insert(argv.end(), arguments.begin(), arguments.end());
+    argv.insert(argv.end(), {"--name", name_});
+    const auto done = run({.argv = argv, .timeout = seconds(120)});
+    return done ? *done : CommandOutput{127, "", done.error().message};
+  }
+  json::value asked(std::vector<std::string> arguments) const {
+    arguments.insert(arguments.end(), {"-o", "json"});
+    const CommandOutput done = caracal(arguments);
+    const auto value = jsonio::parse(done.out);
+    EXPECT_TRUE(value) << done.out << done.err;
+    return value ? *value : json::value();
+  }
+  // False (and a failure) when the lab does not come up.
+  bool up(const std::string& topology) {
+    const std::string file = fmt::format("/tmp/caracal-topology-{}.yaml", ::getpid());
+    EXPECT_TRUE(write_file_atomic(file, topology));
+    const CommandOutput done = caracal({"lab", "up", "--topology", file});
+    ::unlink(file.c_str());
+    EXPECT_EQ(done.exit_code, 0) << done.err;
+    if (done.exit_code != 0) return false;
+    lab_ = *find_lab(name_);
+    client_ = std::make_unique<kube::BlockingClient>(*access_of(lab_));
+    return true;
+  }
+  // A pod of each name on the node of that place; returns when all run.
+  void add_pods(const std::vector<std::pair<std::string, std::string>>& pods) {
+    for (const auto& [pod, node] : pods) {
+      const auto made = client_->create(
+          "/api/v1/namespaces/default/pods",
+          {{"apiVersion", "v1"},
+           {"kind", "Pod"},
+           {"metadata", json::object{{"name", pod}, {"labels", json::object{{"app", pod}}}}},
+           {"spec",
+            json::object{
+                {"nodeName", node},
+                {"terminationGracePeriodSeconds", 0},
+                {"containers", json::array{json::object{
+                                   {"name", "c"},
+                                   {"image", "none"},
+                                   {"ports", json::array{json::object{{"containerPort", 80}},
+                                                         json::object{{"containerPort", 7},
+                                                                      {"protocol", "UDP"}}}}}}}}}});
+      ASSERT_TRUE(made) << made.error().message;
+    }
+    for (const auto& [pod, node] : pods) {
+      ASSERT_TRUE(wait_until(seconds(20), [&, name = pod] { return !addresses(name).empty(); }))
+          << pod << " does not run";
+    }
+  }
+  std::vector<net::IpAddr> addresses(const std::string& pod) const {
+    std::vector<net::IpAddr> out;
+    const auto object = client_->get("/api/v1/namespaces/default/pods/" + pod);
+    if (!object || jsonio::get_string(*object, {"status", "phase"}) != "Running") return out;
+    for (const json::value& ip : jsonio::get_array(*object, {"status", "podIPs"})) {
+      if (const auto address = net::IpAddr::parse(jsonio::get_string(ip, {"ip"})))
+        out.push_back(*address);
+    }
+    return out;
+  }
+  Probe probe(const std::string& from, const std::string& to) const {
+    return {netns_path(lab_.plan.pod_netns({"default", from})), std::nullopt, addresses(to).at(0),
+            net::kTcp, 80};
+  }
+  // Every address of `to`, from `from`, within some time.
+  ::testing::AssertionResult reaches(const std::string& from, const std::string& to,
+                                     milliseconds limit = seconds(10)) const {
+    std::vector<Probe> probes;
+    for (const net::IpAddr& address : addresses(to)) {
+      Probe one = probe(from, to);
+      one.destination = address;
+      probes.push_back(one);
+    }
+    std::string why;
+    const bool open = wait_until(limit, [&] {
+      why.clear();
+      for (const Observation& seen : run_probes(probes, {.timeout = milliseconds(300)})) {
+        if (seen.outcome != Outcome::kOpen)
+          why += fmt::format("{} {}; ", to_string(seen.outcome), seen.detail);
+      }
+      return why.empty();
+    });
+    if (open) return ::testing::AssertionSuccess();
+    return ::testing::AssertionFailure()
+           << from << " does not reach " << to << ": " << why << "\n"
+           << caracal({"lab", "trace", from, to}).out << caracal({"lab", "show"}).out;
+  }
+
+  // "place direction device [encapsulation]" of each sighting on the way there.
+  std::vector<std::string> way(const json::value& trace) const {
+    std::vector<std::string> out;
+    for (const json::value& hop : jsonio::get_array(trace, {"there"})) {
+      for (const json::value& s : jsonio::get_array(hop, {"sightings"})) {
+        std::string device(jsonio::get_string(s, {"device"}));
+        if (device.starts_with("cali")) device = "cali";
+        std::string one = fmt::format("{} {} {}", jsonio::get_string(hop, {"place"}),
+                                      jsonio::get_string(s, {"direction"}), device);
+        for (const json::value& e : jsonio::get_array(s, {"encapsulation"}))
+          one += fmt::format(" {}", jsonio::get_string(e, {"kind"}));
+        out.push_back(std::move(one));
+      }
+    }
+    return out;
+  }
+  // The paths of a node's routes to another's blocks: {"vxlan", "direct (BGP)", ...}.
+  std::set<std::string> paths(const std::string& from, const std::string& to) const {
+    std::set<std::string> out;
+    for (const json::value& node : jsonio::get_array(asked({"lab", "show"}), {"nodes"})) {
+      if (jsonio::get_string(node, {"name"}) != from) continue;
+      for (const json::value& route : jsonio::get_array(node, {"routes"})) {
+        if (jsonio::get_string(route, {"node"}) == to) {
+          out.insert(std::string(jsonio::get_string(route, {"path"})) +
+                     (jsonio::get_bool(route, {"bgp"}) ? " (BGP)" : ""));
+        }
+      }
+    }
+    return out;
+  }
+  ::testing::AssertionResult go_by(const std::string& from, const std::string& to,
+                                   const std::set<std::string>& wanted) const {
+    std::set<std::string> last;
+    if (wait_until(seconds(20), [&] { return (last = paths(from, to)) == wanted; }))
+      return ::testing::AssertionSuccess();
+    return ::testing::AssertionFailure()
+           << from << " to " << to << ": " << ::testing::PrintToString(last) << "\n"
+           << caracal({"lab", "show"}).out;
+  }
+  std::string in_node(const std::string& node, std::vector<std::string> argv) const {
+    const auto done =
+        run({.argv = std::move(argv), .netns = netns_path(lab_.plan.node_netns(node))});
+    return done ? done->out + done->err : done.error().message;
+  }
+
+  std::string name_;
+  Lab lab_;
+  std::unique_ptr<kube::BlockingClient> client_;
+};
+
+TEST_F(NetworkLab, ARouterBetweenSubnetsWithPodCidrs) {
+  ASSERT_TRUE(up(R"(
+subnets: [{name: east}, {name: west, mtu: 1400}]
+routers: [{name: r1, subnets: [east, west]}]
+nodes: [{name: e1, subnet: east}, {name: w1, subnet: west}]
+network: {ipam: pod-cidr, bgp: "off"}
+objects:
+- {apiVersion: v1, kind: Namespace, metadata: {name: extra}}
+)"));
+  EXPECT_TRUE(client_->get("/api/v1/namespaces/extra"));
+  add_pods({{"a", "e1"}, {"b", "w1"}});
+  EXPECT_TRUE(reaches("a", "b"));
+  EXPECT_TRUE(reaches("b", "a"));
+  EXPECT_THAT(in_node("w1", {"ip", "link", "show", "eth0"}), HasSubstr("mtu 1400"));
+
+  // Every hop, there and back, of each protocol.
+  for (const char* protocol : {"tcp", "udp", "icmp"}) {
+    const json::value trace = asked({"lab", "trace", "a", "b", "--protocol", protocol, "--port",
+                                     std::string_view(protocol) == "udp" ? "7" : "80"});
+    EXPECT_EQ(jsonio::get_string(trace, {"outcome"}), "open");
+    EXPECT_THAT(way(trace),
+                ElementsAre("default/a out eth0", "e1 in cali", "e1 out eth0", "r1 in eth0",
+                            "r1 out eth1", "w1 in eth0", "w1 out cali", "default/b in eth0"));
+    EXPECT_EQ(jsonio::get_array(trace, {"back"}).size(), 5U);
+  }
+
+  // Where it is lost, and why.
+  ASSERT_TRUE(client_->create(
+      "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies",
+      {{"apiVersion", "networking.k8s.io/v1"},
+       {"kind", "NetworkPolicy"},
+       {"metadata", json::object{{"name", "closed"}}},
+       {"spec", json::object{
+                    {"podSelector", json::object{{"matchLabels", json::object{{"app", "b"}}}}}}}}));
+  ASSERT_TRUE(wait_until(seconds(10), [&] { return !reaches("a", "b", milliseconds(0)); }));
+  const json::value denied = asked({"lab", "trace", "a", "b", "--timeout", "300"});
+  EXPECT_EQ(jsonio::get_string(denied, {"lostAt"}), "w1");
+  EXPECT_THAT(texts(denied, "why"),
+              Contains(HasSubstr("ingress of pod default/b: denied")).Times(1));
+  EXPECT_THAT(texts(denied, "why"), Contains(HasSubstr("NetworkPolicy default/closed")).Times(2))
+      << "the policy, and the agent's flow log";
+  ASSERT_TRUE(
+      client_->remove("/apis/networking.k8s.io/v1/namespaces/default/networkpolicies/closed"));
+  EXPECT_TRUE(reaches("a", "b"));
+
+  const json::value nowhere = asked({"lab", "trace", "a", "10.99.0.1", "--timeout", "300"});
+  EXPECT_EQ(jsonio::get_string(nowhere, {"lostAt"}), "r1");
+  EXPECT_THAT(texts(nowhere, "why"), ElementsAre(HasSubstr("no route to 10.99.0.1")));
+
+  // Faults: what they do, that they are told, and that they go away again.
+  EXPECT_EQ(caracal({"lab", "fault", "cut", "w1"}).exit_code, 0);
+  const json::value cut = asked({"lab", "trace", "a", "b", "--timeout", "300"});
+  EXPECT_EQ(jsonio::get_string(cut, {"lostAt"}), "r1");
+  EXPECT_THAT(texts(cut, "why"), Contains("link w1 is cut"));
+  EXPECT_EQ(caracal({"lab", "fault", "heal", "w1"}).exit_code, 0);
+  EXPECT_TRUE(reaches("a", "b"));
+  EXPECT_EQ(caracal({"lab", "fault", "loss", "e1", "100"}).exit_code, 0);
+  EXPECT_FALSE(reaches("a", "b", milliseconds(0)));
+  EXPECT_THAT(caracal({"lab", "fault", "list"}).out, HasSubstr("link e1 loses 100 %"));
+  EXPECT_EQ(caracal({"lab", "fault", "loss", "e1", "0"}).exit_code, 0);
+
+  Probe api{netns_path(lab_.plan.node_netns("e1")), std::nullopt, lab_.plan.host_addresses()[0],
+            net::kTcp, lab_.plan.api_port};
+  const auto outcome = [&] { return run_probes({api}, {.timeout = milliseconds(200)})[0].outcome; };
+  EXPECT_EQ(outcome(), Outcome::kOpen);
+  EXPECT_EQ(caracal({"lab", "fault", "api", "drop", "e1"}).exit_code, 0);
+  EXPECT_EQ(outcome(), Outcome::kSilent);
+  api.netns = netns_path(lab_.plan.node_netns("w1"));
+  EXPECT_EQ(outcome(), Outcome::kOpen) << "the other node is not meant";
+  EXPECT_EQ(caracal({"lab", "fault", "heal"}).exit_code, 0);
+  api.netns = netns_path(lab_.plan.node_netns("e1"));
+  EXPECT_EQ(outcome(), Outcome::kOpen);
+  EXPECT_THAT(caracal({"lab", "fault", "cut", "nobody"}).err,
+              HasSubstr("it has host, outside, e1"));
+
+  const std::string svg = caracal({"lab", "show", "--svg", "-"}).out;
+  for (const char* text : {">east<", ">west<", ">r1<", ">e1<", "default/b", "192.168.1.0/24"})
+    EXPECT_THAT(svg, HasSubstr(text));
+}
+
+TEST_F(NetworkLab, VxlanBetweenSubnetsOnly) {
+  ASSERT_TRUE(up(R"(
+subnets: [{name: east}, {name: west}]
+routers: [{name: r1, subnets: [east, west]}]
+nodes: [{name: e1, subnet: east}, {name: e2, subnet: east}, {name: w1, subnet: west}]
+network: {ipam: pools, bgp: "off", defaultPool: {encapsulation: vxlan-cross-subnet}}
+)"));
+  add_pods({{"a", "e1"}, {"b", "e2"}, {"c", "w1"}});
+  for (const auto& [from, to] : std::vector<std::pair<const char*, const char*>>{
+           {"a", "b"}, {"a", "c"}, {"b", "c"}, {"c", "a"}})
+    EXPECT_TRUE(reaches(from, to));
+  EXPECT_TRUE(go_by("e1", "e2", {"direct"}));
+  EXPECT_TRUE(go_by("e1", "w1", {"vxlan"}));
+  EXPECT_TRUE(go_by("w1", "e2", {"vxlan"}));
+  EXPECT_THAT(way(asked({"lab", "trace", "a", "b"})),
+              ElementsAre("default/a out eth0", "e1 in cali", "e1 out eth0", "e2 in eth0",
+                          "e2 out cali", "default/b in eth0"));
+  EXPECT_THAT(
+      way(asked({"lab", "trace", "a", "c"})),
+      ElementsAre("default/a out eth0", "e1 in cali", "e1 out vxlan.calico", "e1 out eth0 vxlan",
+                  "r1 in eth0 vxlan", "r1 out eth1 vxlan", "w1 in eth0 vxlan", "w1 in vxlan.calico",
+                  "w1 out cali", "default/c in eth0"));
+
+  // Another mode, while connections are used: within the subnet it is heard of only as a pause.
+  auto near = HeldConnection::open(probe("a", "b"));
+  auto far = HeldConnection::open(probe("a", "c"));
+  ASSERT_TRUE(near && far);
+  const auto set_mode = [&](const char* mode) {
+    const auto patched =
+        client_->patch("/apis/crd.projectcalico.org/v1/ippools/default-ipv4-ippool",
+                       kube::kMergePatch, {{"spec", json::object{{"vxlanMode", mode}}}});
+    EXPECT_TRUE(patched) << patched.error().message;
+  };
+  set_mode("Always");
+  EXPECT_TRUE(go_by("e1", "e2", {"vxlan"}));
+  EXPECT_TRUE(go_by("e2", "e1", {"vxlan"}));
+  set_mode("CrossSubnet");
+  EXPECT_TRUE(go_by("e1", "e2", {"direct"}));
+  EXPECT_TRUE(go_by("e2", "e1", {"direct"}));
+  for (auto* held : {&near, &far}) {
+    const auto outcome = (**held)->finish();
+    EXPECT_EQ(outcome.error, "");
+    EXPECT_EQ(outcome.requests, outcome.answers);
+    EXPECT_LT(outcome.longest, seconds(1));
+    RecordProperty(held == &near ? "longest_pause_same_subnet_us" : "longest_pause_far_us",
+                   std::to_string(outcome.longest.count()));
+    fmt::print("two switches of mode: {} requests, longest pause {} us, {} retransmissions\n",
+               outcome.requests, outcome.longest.count(), outcome.retransmissions);
+  }
+
+  // A route that somebody deletes is back within a second.
+  const std::string route = in_node("e1", {"ip", "-4", "route", "show", "dev", "vxlan.calico"});
+  const std::string block = route.substr(0, route.find(' '));
+  ASSERT_THAT(block, HasSubstr("/")) << route;
+  in_node("e1", {"ip", "route", "del", block});
+  EXPECT_TRUE(wait_until(seconds(1), [&] {
+    return in_node("e1", {"ip", "-4", "route", "show", "dev", "vxlan.calico"}).find(block) !=
+           std::string::npos;
+  }));
+
+  // An agent that is killed leaves everything as it is; its connections go on.
+  auto held = HeldConnection::open(probe("a", "c"));
+  ASSERT_TRUE(held);
+  EXPECT_EQ(caracal({"lab", "fault", "agent", "kill", "e1"}).exit_code, 0);
+  EXPECT_TRUE((*held)->finish().undisturbed());
+  EXPECT_TRUE(go_by("e1", "w1", {"vxlan"}));
+
+  // A node that leaves takes its routes and neighbours with it.
+  ASSERT_TRUE(client_->remove("/api/v1/namespaces/default/pods/c"));
+  ASSERT_TRUE(wait_until(
+      seconds(10), [&] { return !client_->get("/api/v1/namespaces/default/pods/c").has_value(); }));
+  EXPECT_EQ(caracal({"lab", "fault", "agent", "stop", "w1"}).exit_code, 0);
+  ASSERT_TRUE(client_->remove("/api/v1/nodes/w1"));
+  std::string left;
+  const std::string gone = lab_.plan.node_addresses(2)[0].to_string();
+  EXPECT_TRUE(wait_until(seconds(20), [&] {
+    left = in_node("e1", {"ip", "-4", "route", "show", "dev", "vxlan.calico"}) +
+           in_node("e1", {"bridge", "fdb", "show", "dev", "vxlan.calico"}) +
+           in_node("e1", {"ip", "neigh", "show", "dev", "vxlan.calico"});
+    return left.find(gone) == std::string::npos && left.find("PERMANENT") == std::string::npos &&
+           left.find("via") == std::string::npos;
+  })) << left;
+}
+
+class BgpLab : public NetworkLab {
+ protected:
+  void SetUp() override {
+    NetworkLab::SetUp();
+    if (IsSkipped()) return;
+    if (!run_checked({.argv = {"bird", "--version"}})) {
+      name_.clear();
+      GTEST_SKIP() << "needs BIRD";
+    }
+  }
+  size_t sessions_up() const {
+    size_t out = 0;
+    for (const json::value& one : jsonio::get_array(asked({"lab", "show"}), {"sessions"}))
+      out += jsonio::get_bool(one, {"established"}) ? 1 : 0;
+    return out;
+  }
+};
+
+TEST_F(BgpLab, AMeshInOneSubnet) {
+  ASSERT_TRUE(up(R"(
+nodeCount: 3
+network: {ipam: pools, bgp: auto, defaultPool: {encapsulation: none}}
+)"));
+  add_pods({{"a", "node1"}, {"b", "node2"}, {"c", "node3"}});
+  for (const auto& [from, to] :
+       std::vector<std::pair<const char*, const char*>>{{"a", "b"}, {"b", "c"}, {"c", "a"}})
+    EXPECT_TRUE(reaches(from, to, seconds(30)));
+  EXPECT_TRUE(go_by("node1", "node2", {"direct (BGP)"}));
+  EXPECT_EQ(sessions_up(), 6U) << "three pairs, two families";
+
+  // Neither an agent's death nor BIRD's ends a connection.
+  auto held = HeldConnection::open(probe("a", "b"));
+  ASSERT_TRUE(held);
+  EXPECT_EQ(caracal({"lab", "fault", "agent", "kill", "node1"}).exit_code, 0);
+  EXPECT_EQ(sessions_up(), 6U) << "BIRD outlives its agent";
+  EXPECT_EQ(caracal({"lab", "fault", "bird", "stop", "node2"}).exit_code, 0);
+  EXPECT_THAT(caracal({"lab", "fault", "list"}).out, HasSubstr("BIRD of node2 is frozen"));
+  EXPECT_EQ(caracal({"lab", "fault", "bird", "start", "node2"}).exit_code, 0);
+  EXPECT_EQ(caracal({"lab", "fault", "bird", "kill", "node2"}).exit_code, 0);
+  EXPECT_TRUE(wait_until(seconds(30), [&] { return sessions_up() == 6; }));
+  const auto outcome = (*held)->finish();
+  EXPECT_TRUE(outcome.undisturbed())
+      << outcome.error << " " << outcome.retransmissions << " retransmissions";
+
+  // The pool goes over to a tunnel and back.
+  auto moved = HeldConnection::open(probe("a", "b"));
+  ASSERT_TRUE(moved);
+  const auto set_mode = [&](const char* mode) {
+    EXPECT_TRUE(client_->patch("/apis/crd.projectcalico.org/v1/ippools/default-ipv4-ippool",
+                               kube::kMergePatch, {{"spec", json::object{{"vxlanMode", mode}}}}));
+  };
+  const auto path4 = [&](const char* device) {
+    return in_node("node1", {"ip", "-4", "route", "get", addresses("b").at(0).to_string()})
+               .find(device) != std::string::npos;
+  };
+  set_mode("Always");
+  EXPECT_TRUE(wait_until(seconds(20), [&] { return path4("dev vxlan.calico"); }));
+  set_mode("Never");
+  EXPECT_TRUE(wait_until(seconds(20), [&] { return path4("dev eth0"); }));
+  EXPECT_TRUE(reaches("a", "b"));
+  const auto switched = (*moved)->finish();
+  EXPECT_EQ(switched.error, "");
+  EXPECT_LT(switched.longest, seconds(2));
+  fmt::print("none to vxlan to none: {} requests, longest pause {} us, {} retransmissions\n",
+             switched.requests, switched.longest.count(), switched.retransmissions);
+}
+
+TEST_F(BgpLab, RacksWithTheirOwnRouters) {
+  if (::access("/usr/lib/frr/bgpd", X_OK) != 0) {
+    name_.clear();
+    GTEST_SKIP() << "needs FRR (Debian's package frr)";
+  }
+  const auto example =
+      read_file(std::string(CARACAL_SOURCE_DIR) + "/examples/topologies/racks.yaml");
+  ASSERT_TRUE(example);
+  ASSERT_TRUE(up(*example));
+  add_pods({{"a", "a-1"}, {"b", "a-2"}, {"c", "b-1"}});
+  EXPECT_TRUE(reaches("a", "b", seconds(40)));
+  EXPECT_TRUE(reaches("a", "c", seconds(40)));
+  EXPECT_TRUE(reaches("c", "b"));
+  EXPECT_THAT(way(asked({"lab", "trace", "a", "c"})),
+              ElementsAre("default/a out eth0", "a-1 in cali", "a-1 out eth0", "tor-a in eth0",
+                          "tor-a out eth1", "tor-b in eth1", "tor-b out eth0", "b-1 in eth0",
+                          "b-1 out cali", "default/c in eth0"));
+  EXPECT_EQ(sessions_up(), 5U) << "a node with its router each, and the routers";
+  // The way between the racks is cut and mended.
+  EXPECT_EQ(caracal({"lab", "fault", "cut", "tor-a:spine"}).exit_code, 0);
+  EXPECT_TRUE(wait_until(seconds(20), [&] { return !reaches("a", "c", milliseconds(0)); }));
+  EXPECT_EQ(caracal({"lab", "fault", "heal"}).exit_code, 0);
+  EXPECT_TRUE(reaches("a", "c", seconds(40)));
+}
+
+}  // namespace
+}  // namespace caracal::lab
