@@ -117,8 +117,8 @@ void BM_Memory(benchmark::State& state) {
     event::Loop loop;
     LoopSchedule schedule(loop);
     testing::MemoryDatastore store(schedule);
-    const auto figures =
-        run(loop, burst_of(state), [&](int) -> Datastore& { return store; }, "memory");
+    const auto figures = run(
+        loop, burst_of(state), [&](int) -> Datastore& { return store; }, "memory");
     if (!figures) return state.SkipWithError(figures.error().message.c_str());
     state.SetIterationTime(figures->whole / 1000);
     report(state, *figures);
@@ -144,8 +144,7 @@ void BM_ApiServer(benchmark::State& state) {
       stores.push_back(std::make_unique<KubeDatastore>(*clients.back()));
     }
     const auto figures = run(
-        loop, burst_of(state),
-        [&](int i) -> Datastore& { return *stores[static_cast<size_t>(i)]; },
+        loop, burst_of(state), [&](int i) -> Datastore& { return *stores[static_cast<size_t>(i)]; },
         fmt::format("api{}", round++));
     if (!figures) return state.SkipWithError(figures.error().message.c_str());
     state.SetIterationTime(figures->whole / 1000);

@@ -49,8 +49,22 @@ Status NodeAddressing::configure(const Options& options) {
   return {};
 }
 
+// [{"name": "eth0", "addresses": ["10.0.0.7"]}]: for host endpoints made by interface pattern.
+void NodeAddressing::tell_interfaces() {
+  json::array all;
+  for (const HostLink& link : links_) {
+    if (link.loopback || is_virtual_interface(link.name)) continue;
+    json::array addresses;
+    for (const model::NodeAddress& one : link.addresses)
+      addresses.emplace_back(one.address.to_string());
+    all.push_back(json::object{{"name", link.name}, {"addresses", std::move(addresses)}});
+  }
+  annotations_.want("projectcalico.org/Interfaces", jsonio::to_string(all));
+}
+
 void NodeAddressing::set_links(const std::vector<HostLink>& links) {
   links_ = links;
+  tell_interfaces();
   look();
 }
 

@@ -46,6 +46,7 @@ class NodeAddressing {
   };
   static size_t index(net::Family family) { return family == net::Family::kIPv4 ? 0 : 1; }
   void look();
+  void tell_interfaces();
 
   NodeAnnotations& annotations_;
   std::array<Family, 2> family_;

@@ -5,17 +5,20 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 
 #include "agent/endpoint.h"
 #include "agent/node_address.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/strings.h"
+#include "bgp/bird_keeper.h"
 #include "dataplane/fib/route_driver.h"
 #include "dataplane/link/pod_link.h"
 #include "dataplane/netrules/net_rules_driver.h"
 #include "dataplane/nft/nft_driver.h"
 #include "dataplane/tunnel/tunnel_driver.h"
+#include "event/loop.h"
 #include "ipam/lease_book.h"
 #include "jsonio/json.h"
 
@@ -36,6 +39,27 @@ Status restore_settings(const std::string& state_dir) {
     const std::string_view before = jsonio::get_string(record, {path});
     if (!before.empty()) CARACAL_TRY(write_sysctl(path, before));
   }
+  return {};
+}
+
+// BIRD outlives agents; its routes leave the kernel first.
+Status end_bird(const Options& options) {
+  if (::access((options.run_dir + "/bird").c_str(), F_OK) != 0) return {};
+  event::Loop loop;
+  Status outcome = fail(Errc::kTimeout, "BIRD does not end");
+  bgp::BirdKeeper::Options keeper_options;
+  keeper_options.command = {options.bird};
+  keeper_options.folder = options.run_dir + "/bird";
+  bgp::BirdKeeper keeper(loop, std::move(keeper_options));
+  const event::Handle limit = loop.after(event::Duration(20'000), [&] { loop.stop(); });
+  keeper.stop(bgp::BirdKeeper::Leave::kNothing, [&](const Status& ended) {
+    outcome = ended;
+    loop.stop();
+  });
+  loop.run();
+  if (!outcome) return outcome;
+  std::error_code ignored;
+  std::filesystem::remove_all(options.run_dir + "/bird", ignored);
   return {};
 }
 
@@ -97,6 +121,7 @@ Status uninstall(const Options& options) {
       }
     }
   }
+  note("BIRD", end_bird(options));
   auto routes = dataplane::fib::RouteDriver::open();
   note("routes", routes ? routes->remove() : fail(routes.error()));
   auto tunnels = dataplane::tunnel::TunnelDriver::open();

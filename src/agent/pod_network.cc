@@ -9,6 +9,10 @@ namespace caracal::agent {
 
 namespace tunnel = dataplane::tunnel;
 
+namespace {
+constexpr event::Duration kHandOver{5'000};
+}  // namespace
+
 Result<std::unique_ptr<PodNetwork>> PodNetwork::open(event::Loop& loop, const Options& options,
                                                      kube::Client& client, Calculation& calculation,
                                                      Dataplane& dataplane,
@@ -75,6 +79,7 @@ void PodNetwork::set_host_mtu(uint32_t mtu) {
 }
 
 void PodNetwork::set_bgp(bool runs) {
+  bgp_ = runs;
   engine_.set_bgp(runs);
   schedule_flush();
 }
@@ -130,11 +135,27 @@ void PodNetwork::flush() {
                                   {"rules", delta.rules}});
   routes_.set(static_cast<double>(engine_.network().routes.size()));
   dataplane_.apply_network(delta, engine_.network());
-  calculation_.apply_block_routes(
-      tunnel::block_route_delta(delta, engine_.network(), {.metric = route_metric_}));
+  apply_routes(tunnel::block_route_delta(delta, engine_.network(), {.metric = route_metric_}));
   // Looks at every node: not with every event.
   if (!problem_timer_.active())
     problem_timer_ = loop_.after(event::Duration(2'000), [this] { log_problems(); });
+}
+
+// Where BIRD runs, a route we no longer want may be one it takes over: it has its time to do so.
+// Ours goes before BIRD's as long as it is there (metric).
+void PodNetwork::apply_routes(dataplane::fib::RouteDelta delta) {
+  for (const auto& [key, route] : delta.set) leaving_.erase(key);
+  if (bgp_) {
+    leaving_.insert(delta.erase.begin(), delta.erase.end());
+    delta.erase.clear();
+    if (!leaving_.empty() && !leaving_timer_.active()) {
+      leaving_timer_ = loop_.after(kHandOver, [this] {
+        leaving_timer_.reset();
+        calculation_.apply_block_routes({{}, std::exchange(leaving_, {})});
+      });
+    }
+  }
+  calculation_.apply_block_routes(delta);
 }
 
 void PodNetwork::tell_failsafes() {

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,7 @@ class PodNetwork {
   void look_at_pools();
   void log_problems();
   void tell_failsafes();
+  void apply_routes(dataplane::fib::RouteDelta delta);
 
   event::Loop& loop_;
   const Options& options_;
@@ -74,6 +76,9 @@ class PodNetwork {
   DefaultPools default_pools_;
   std::map<std::string, net::Family> pools_;  // by name
   uint32_t route_metric_ = 0;
+  bool bgp_ = false;
+  std::set<dataplane::fib::RouteKey> leaving_;  // BIRD may have them soon
+  event::Handle leaving_timer_;
   bool synced_ = false;
   bool flush_scheduled_ = false;
   uint32_t told_mtu_ = 0;

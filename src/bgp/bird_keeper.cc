@@ -380,6 +380,10 @@ void BirdKeeper::retry(event::Duration delay) {
 }
 
 void BirdKeeper::stop(Leave leave, std::function<void(Status)> done) {
+  if (stopping_) {
+    if (done) done(fail(Errc::kUnavailable, "BIRD is being stopped already"));
+    return;
+  }
   wanted_.reset();
   wanted_text_.clear();
   refused_text_.clear();
@@ -403,7 +407,7 @@ void BirdKeeper::set_state(BirdState state, std::string error) {
 }
 
 // A session that could not listen (its address was not there yet, or another program had the port)
-// is given up by BIRD until somebody starts it again.
+// is disabled by BIRD until somebody enables it again.
 void BirdKeeper::help_sessions() {
   if (state_ != BirdState::kRunning || busy_ || stopping_) return;
   control_.request("show protocols all", [this](Result<Reply> reply) {
@@ -417,7 +421,7 @@ void BirdKeeper::restart_sessions(const std::vector<ProtocolStatus>& protocols) 
     if (protocol.type != "BGP" || protocol.state != "down" ||
         protocol.last_error.find("No listening socket") == std::string::npos)
       continue;
-    control_.request("restart " + protocol.name, [](const Result<Reply>&) {});
+    control_.request("enable " + protocol.name, [](const Result<Reply>&) {});
   }
 }
 

@@ -37,6 +37,7 @@ void PackedPolicies::apply(const model::PolicyUpdate& update) {
   packed.hook = policy.hook;
   packed.applies_ingress = policy.applies_ingress;
   packed.applies_egress = policy.applies_egress;
+  packed.closes_tier = policy.closes_tier;
   if (!rare.rule_names.empty() || rare.is_invalid || packed.scope == Scope::kOtherNamespace)
     packed.rare = std::make_unique<Rare>(std::move(rare));
   policies_.emplace(update.key, std::move(packed));
@@ -84,6 +85,7 @@ void PackedPolicies::unpack(const model::PolicyId& id, const Packed& packed, mod
   policy.selects.inherited = target.inherited;
   policy.applies_ingress = packed.applies_ingress;
   policy.applies_egress = packed.applies_egress;
+  policy.closes_tier = packed.closes_tier;
   policy.hook = packed.hook;
   policy::PolicyBlob::Rules rules = packed.rules.rules();
   policy.ingress = std::move(rules.ingress);

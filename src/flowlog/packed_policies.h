@@ -60,6 +60,7 @@ class PackedPolicies {
     bool inherited = false;
     bool applies_ingress = false;
     bool applies_egress = false;
+    bool closes_tier = false;
   };
   struct SharedSelector {
     selector::Selector selector;

@@ -56,8 +56,8 @@ std::vector<HeldAddress> AddressClaims::held() const {
       const AllocationAttributes* attributes = block.attributes_of(ordinal);
       if (attributes == nullptr || attributes->released_at) continue;
       if (attributes->get(kNodeAttribute) != impl_->options.node) continue;
-      out.push_back({*block.allocation_of(block.address_of(ordinal)), attributes->owner, cidr,
-                     !slot->own});
+      out.push_back(
+          {*block.allocation_of(block.address_of(ordinal)), attributes->owner, cidr, !slot->own});
     }
   }
   return out;
@@ -122,8 +122,9 @@ void AddressClaims::Impl::assign(AssignRequest request, OnAssigned done) {
       wrong = fmt::format("families: {} is named twice", net::to_string(family));
   }
   for (const IpAddr& address : request.addresses) {
-    const auto same = std::count_if(request.addresses.begin(), request.addresses.end(),
-                                    [&](const IpAddr& a) { return a.family() == address.family(); });
+    const auto same =
+        std::count_if(request.addresses.begin(), request.addresses.end(),
+                      [&](const IpAddr& a) { return a.family() == address.family(); });
     if (same > 1) {
       wrong = fmt::format("{} {} addresses are asked for: must be at most one of a family", same,
                           net::to_string(address.family()));

@@ -30,9 +30,9 @@ namespace caracal::ipam {
 struct AssignRequest {
   std::string handle_id;  // what release() names; "k8s-pod-network.CONTAINER-ID" for pods
   Attributes attributes;  // pod, namespace, type; node and timestamp are put in when absent
-  std::vector<net::Family> families;    // one address of each; all or none
-  std::vector<net::IpAddr> addresses;   // these ones, at most one of a family; may be none
-  std::vector<std::string> pools_v4;    // asked for by name or CIDR; empty: any that fits
+  std::vector<net::Family> families;   // one address of each; all or none
+  std::vector<net::IpAddr> addresses;  // these ones, at most one of a family; may be none
+  std::vector<std::string> pools_v4;   // asked for by name or CIDR; empty: any that fits
   std::vector<std::string> pools_v6;
   model::Labels namespace_labels;
   AddressUse use = AddressUse::kWorkload;
@@ -45,10 +45,10 @@ struct ClaimsOptions {
   // Also writes IPAMHandle objects, as Calico does: one or two more writes an address. For clusters
   // that must be able to go back to Calico without collecting leaks first.
   bool write_handles = false;
-  uint32_t default_max_blocks = 20;     // where IPAMConfig says 0
+  uint32_t default_max_blocks = 20;       // where IPAMConfig says 0
   event::Duration request_limit{30'000};  // then assign() answers kUnavailable
-  event::Duration gather{5};            // least time between two writes of one block
-  event::Duration survey_interval{500};  // least time between two lists of all blocks
+  event::Duration gather{5};              // least time between two writes of one block
+  event::Duration survey_interval{500};   // least time between two lists of all blocks
   std::chrono::seconds reclaim_age{60};  // empty blocks of other nodes are left alone for that long
   event::BackoffOptions backoff{event::Duration(50), event::Duration(2'000)};
   event::Random random = event::system_random();
@@ -57,7 +57,7 @@ struct ClaimsOptions {
 struct ClaimsCounters {
   uint64_t assigned = 0;  // addresses
   uint64_t released = 0;
-  uint64_t refused = 0;  // requests answered with an error
+  uint64_t refused = 0;       // requests answered with an error
   uint64_t block_writes = 0;  // tried; likewise the next ones
   uint64_t affinity_writes = 0;
   uint64_t handle_writes = 0;

@@ -11,14 +11,14 @@ namespace {
 using net::Family;
 using net::IpAddr;
 using ::testing::AllOf;
+using testing::cidr;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
-using ::testing::SizeIs;
-using testing::cidr;
 using testing::ip;
+using ::testing::IsEmpty;
 using testing::pod_request;
 using testing::pool;
+using ::testing::SizeIs;
 
 using AddressClaimsTest = testing::ClaimsTest;
 
@@ -88,14 +88,16 @@ TEST_F(AddressClaimsTest, DualStackIsAllOrNothing) {
   pools = {pool("p4", "10.0.0.0/30", 30), pool("p6", "fd00::/127", 127)};
   const auto n1 = agent("n1");
   for (int i = 0; i < 2; ++i) {
-    const auto got = assign(*n1, pod_request(fmt::format("h{}", i), {Family::kIPv6, Family::kIPv4}));
+    const auto got =
+        assign(*n1, pod_request(fmt::format("h{}", i), {Family::kIPv6, Family::kIPv4}));
     ASSERT_TRUE(got) << got.error().message;
     EXPECT_TRUE((*got)[0].is_v6() && (*got)[1].is_v4());
   }
   const auto third = assign(*n1, pod_request("h2", {Family::kIPv4, Family::kIPv6}));
   ASSERT_FALSE(third);
   EXPECT_EQ(third.error().code, Errc::kExhausted);
-  EXPECT_THAT(third.error().message, HasSubstr("no free IPv6 address for Workload use in IPPool p6"));
+  EXPECT_THAT(third.error().message,
+              HasSubstr("no free IPv6 address for Workload use in IPPool p6"));
   calm();
   EXPECT_THAT(n1->held(), SizeIs(4));
   EXPECT_EQ(picture()[0], "10.0.0.0/30 host:n1 [h0 h1 - -]");
@@ -155,7 +157,7 @@ TEST_F(AddressClaimsTest, TakesRequestedAddresses) {
 }
 
 TEST_F(AddressClaimsTest, ChoosesPools) {
-  pools = {pool("a-off", "10.1.0.0/24", 26),    pool("b-elsewhere", "10.2.0.0/24", 26),
+  pools = {pool("a-off", "10.1.0.0/24", 26),     pool("b-elsewhere", "10.2.0.0/24", 26),
            pool("c-tunnels", "10.3.0.0/24", 26), pool("d-manual", "10.4.0.0/24", 26),
            pool("e-ns", "10.5.0.0/24", 26),      pool("f-any", "10.6.0.0/24", 26)};
   pools[0].disabled = true;
@@ -187,8 +189,10 @@ TEST_F(AddressClaimsTest, ChoosesPools) {
     return assign(*n1, asked).error().message;
   };
   EXPECT_EQ(refused("a-off"), "IPPool a-off was asked for, but it is disabled");
-  EXPECT_EQ(refused("c-tunnels"), "IPPool c-tunnels was asked for, but its allowedUses lack Workload");
-  EXPECT_THAT(refused("nope"), HasSubstr("IPPool \"nope\" does not exist: must be the name or CIDR of"));
+  EXPECT_EQ(refused("c-tunnels"),
+            "IPPool c-tunnels was asked for, but its allowedUses lack Workload");
+  EXPECT_THAT(refused("nope"),
+              HasSubstr("IPPool \"nope\" does not exist: must be the name or CIDR of"));
   EXPECT_THAT(assign(*n1, pod_request("h4", {Family::kIPv6})).error().message,
               HasSubstr("no IPPool gives IPv6 addresses for Workload use here (there is none"));
 }
@@ -350,7 +354,8 @@ TEST_F(AddressClaimsTest, FindsItsBlocksAgainAfterARestart) {
 
 TEST_F(AddressClaimsTest, EndsWhatACrashLeftOfAClaim) {
   pools = {pool("p", "10.0.0.0/24", 30)};
-  // Affinity pending, block there: confirmed. Affinity pending, no block: removed. Block of another: removed.
+  // Affinity pending, block there: confirmed. Affinity pending, no block: removed. Block of
+  // another: removed.
   StoredAffinity affinity;
   for (const char* range : {"10.0.0.0/30", "10.0.0.4/30", "10.0.0.8/30"}) {
     affinity.value = {Owner::host("n1"), cidr(range), ClaimState::kPending, false};
@@ -363,9 +368,8 @@ TEST_F(AddressClaimsTest, EndsWhatACrashLeftOfAClaim) {
   ASSERT_TRUE(store.put(Kind::kBlock, encode(block)));
   const auto n1 = agent("n1");
   calm();
-  EXPECT_THAT(picture(),
-              ElementsAre("10.0.0.0/30 host:n1 [- - - -]", "10.0.0.8/30 host:n2 [- - - -]",
-                          "n1-10-0-0-0-30 confirmed"));
+  EXPECT_THAT(picture(), ElementsAre("10.0.0.0/30 host:n1 [- - - -]",
+                                     "10.0.0.8/30 host:n2 [- - - -]", "n1-10-0-0-0-30 confirmed"));
   EXPECT_THAT(n1->own_blocks(), ElementsAre(cidr("10.0.0.0/30")));
 }
 

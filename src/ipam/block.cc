@@ -128,8 +128,8 @@ Status Block::assign_address(const IpAddr& address, std::string_view handle_id,
                              const Attributes& owner) {
   const auto ordinal = ordinal_of(address);
   if (!ordinal) {
-    return fail(Errc::kInvalid,
-                fmt::format("address {} is not in block {}", address.to_string(), cidr_.to_string()));
+    return fail(Errc::kInvalid, fmt::format("address {} is not in block {}", address.to_string(),
+                                            cidr_.to_string()));
   }
   if (const AllocationAttributes* holder = attributes_of(*ordinal)) {
     if (holder->released_at) {
@@ -152,22 +152,24 @@ Status Block::release(const IpAddr& address, std::string_view handle_id,
                       std::optional<uint64_t> sequence, Time now, uint32_t cooldown_seconds) {
   const auto ordinal = ordinal_of(address);
   if (!ordinal) {
-    return fail(Errc::kInvalid,
-                fmt::format("address {} is not in block {}", address.to_string(), cidr_.to_string()));
+    return fail(Errc::kInvalid, fmt::format("address {} is not in block {}", address.to_string(),
+                                            cidr_.to_string()));
   }
   const AllocationAttributes* holder = attributes_of(*ordinal);
   if (holder == nullptr || holder->released_at) {
     return fail(Errc::kNotFound, fmt::format("address {} is not taken", address.to_string()));
   }
-  const std::string_view held_by = holder->handle_id ? clean_handle(*holder->handle_id) : std::string_view();
+  const std::string_view held_by =
+      holder->handle_id ? clean_handle(*holder->handle_id) : std::string_view();
   if (!handle_id.empty() && held_by != handle_id) {
     return fail(Errc::kConflict, fmt::format("address {} belongs to handle {}, not to {}",
                                              address.to_string(), held_by, handle_id));
   }
   if (sequence && *sequence != sequence_of(*ordinal)) {
-    return fail(Errc::kConflict,
-                fmt::format("address {} has been given out again since (sequence number {}, not {})",
-                            address.to_string(), sequence_of(*ordinal), *sequence));
+    return fail(
+        Errc::kConflict,
+        fmt::format("address {} has been given out again since (sequence number {}, not {})",
+                    address.to_string(), sequence_of(*ordinal), *sequence));
   }
   free_ordinals({*ordinal}, now, cooldown_seconds);
   return {};
@@ -240,13 +242,15 @@ void Block::drop_unused_attributes() {
 
 std::string Block::problem() const {
   const int bits = net::address_bits(cidr_.family()) - cidr_.bits();
-  if (bits > 16) return fmt::format("cidr {}: more than {} addresses", cidr_.to_string(), kMaxAddresses);
+  if (bits > 16)
+    return fmt::format("cidr {}: more than {} addresses", cidr_.to_string(), kMaxAddresses);
   if (allocations_.size() != size_t{1} << bits) {
     return fmt::format("allocations: {} entries for {} addresses", allocations_.size(), 1U << bits);
   }
   std::vector<bool> queued(allocations_.size());
   for (const uint32_t ordinal : unallocated_) {
-    if (ordinal >= queued.size()) return fmt::format("unallocated: {} is not in the block", ordinal);
+    if (ordinal >= queued.size())
+      return fmt::format("unallocated: {} is not in the block", ordinal);
     if (queued[ordinal]) return fmt::format("unallocated: {} is there twice", ordinal);
     queued[ordinal] = true;
   }

@@ -52,8 +52,8 @@ struct Owner {
 // Who has an address; shared by addresses with equal ones.
 struct AllocationAttributes {
   std::optional<std::string> handle_id;
-  Attributes owner;      // "secondary": pod, namespace, node, timestamp, type
-  Attributes alternate;  // of a second owner, while a virtual machine migrates
+  Attributes owner;                      // "secondary": pod, namespace, node, timestamp, type
+  Attributes alternate;                  // of a second owner, while a virtual machine migrates
   std::optional<Time> released_at = {};  // cooling since
   json::object unknown = {};             // fields that are not known here, kept
 
@@ -113,8 +113,8 @@ class Block {
   // Takes up to `count` addresses from the head of the queue, passing over those `usable` refuses,
   // which keep their places. Fewer when there are no more.
   template <typename Usable>
-  std::vector<net::IpAddr> assign(size_t count, std::string_view handle_id,
-                                  const Attributes& owner, const Usable& usable) {
+  std::vector<net::IpAddr> assign(size_t count, std::string_view handle_id, const Attributes& owner,
+                                  const Usable& usable) {
     std::vector<uint32_t> taken;
     for (const uint32_t ordinal : unallocated_) {
       if (taken.size() == count) break;
@@ -131,9 +131,10 @@ class Block {
   Status assign_address(const net::IpAddr& address, std::string_view handle_id,
                         const Attributes& owner);
 
-  // Frees an address if it is still that allocation: the handle (when given) and the sequence number
-  // (when given) are the same. With a cooldown it goes cooling. Errors: kInvalid outside the block;
-  // kNotFound when it is free or cooling already; kConflict when it is somebody else's by now.
+  // Frees an address if it is still that allocation: the handle (when given) and the sequence
+  // number (when given) are the same. With a cooldown it goes cooling. Errors: kInvalid outside the
+  // block; kNotFound when it is free or cooling already; kConflict when it is somebody else's by
+  // now.
   Status release(const net::IpAddr& address, std::string_view handle_id,
                  std::optional<uint64_t> sequence, Time now, uint32_t cooldown_seconds);
   // Frees all of a handle; returns how many those were.

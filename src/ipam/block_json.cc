@@ -67,8 +67,8 @@ std::optional<uint64_t> to_unsigned(const json::value& value) {
   if (const auto* u = value.if_uint64()) return *u;
   if (const auto* i = value.if_int64(); i != nullptr && *i >= 0) return static_cast<uint64_t>(*i);
   // A number that went through a program which has only doubles: exact up to 2^53.
-  if (const auto* d = value.if_double();
-      d != nullptr && *d >= 0 && *d < 1.8e19 && *d == static_cast<double>(static_cast<uint64_t>(*d)))
+  if (const auto* d = value.if_double(); d != nullptr && *d >= 0 && *d < 1.8e19 &&
+                                         *d == static_cast<double>(static_cast<uint64_t>(*d)))
     return static_cast<uint64_t>(*d);
   return std::nullopt;
 }
@@ -252,7 +252,8 @@ class BlockCodec {
   }
 
  private:
-  static Status read_allocations(Block& block, const json::value& value, const Complaint& complain) {
+  static Status read_allocations(Block& block, const json::value& value,
+                                 const Complaint& complain) {
     const auto* entries = value.if_array();
     if (entries == nullptr) return complain("spec.allocations", shown(value), "must be an array");
     for (const json::value& entry : *entries) {
@@ -326,9 +327,9 @@ class BlockCodec {
       const auto ordinal = parse_decimal(member.key(), Block::kMaxAddresses - 1);
       const auto sequence = to_unsigned(member.value());
       if (!ordinal || !sequence) {
-        return complain(fmt::format("spec.sequenceNumberForAllocation.{}",
-                                    std::string_view(member.key())),
-                        shown(member.value()), "must be an offset and a number");
+        return complain(
+            fmt::format("spec.sequenceNumberForAllocation.{}", std::string_view(member.key())),
+            shown(member.value()), "must be an offset and a number");
       }
       block.sequence_of_[static_cast<uint32_t>(*ordinal)] = *sequence;
     }

@@ -38,7 +38,8 @@ struct Return : std::enable_shared_from_this<Return> {
       if (!decoded) return done(fail(decoded.error()));
       const Block& value = decoded->value;
       const auto refuse = [&](std::string_view why) {
-        done(fail(Errc::kConflict, fmt::format("block {} stays: {}", request.block.to_string(), why)));
+        done(fail(Errc::kConflict,
+                  fmt::format("block {} stays: {}", request.block.to_string(), why)));
       };
       if (value.affinity() && *value.affinity() != request.owner) {
         return refuse(fmt::format("it belongs to {}", value.affinity()->to_string()));
@@ -114,10 +115,9 @@ struct Return : std::enable_shared_from_this<Return> {
     if (why.code != Errc::kConflict || !affinity) return done(fail(why));
     affinity->value.state = before;
     ++writes;
-    datastore.update(Kind::kAffinity, encode(*affinity),
-                     [self = shared_from_this(), why](const Result<json::value>&) {
-                       self->done(fail(why));
-                     });
+    datastore.update(
+        Kind::kAffinity, encode(*affinity),
+        [self = shared_from_this(), why](const Result<json::value>&) { self->done(fail(why)); });
   }
 };
 

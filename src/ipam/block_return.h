@@ -17,7 +17,7 @@ namespace caracal::ipam {
 
 struct BlockReturnRequest {
   net::Cidr block;
-  Owner owner;  // without a name: a block of nobody
+  Owner owner;                       // without a name: a block of nobody
   std::optional<uint64_t> sequence;  // the block must not have been written since
   bool only_empty = true;
 };

@@ -190,11 +190,12 @@ TEST(BlockJsonTest, AffinitiesAndHandles) {
   StoredAffinity affinity;
   affinity.value = {Owner::host("node-a"), cidr("fd00::40/122"), ClaimState::kPending, false};
   const json::value object = encode(affinity);
-  EXPECT_EQ(jsonio::to_string(object),
-            R"({"kind":"BlockAffinity","metadata":{"name":"node-a-fd00--40-122","labels":{)"
-            R"("projectcalico.org/hostname-hash":"PY3TQE2E3XMTETLM2MJO3UITKPFB27YUJ4T4E5XGPEJON3SM4QAA",)"
-            R"("projectcalico.org/affinity-type":"host","projectcalico.org/ip-version":"6"}},)"
-            R"("spec":{"state":"pending","node":"node-a","type":"host","cidr":"fd00::40/122","deleted":"false"}})");
+  EXPECT_EQ(
+      jsonio::to_string(object),
+      R"({"kind":"BlockAffinity","metadata":{"name":"node-a-fd00--40-122","labels":{)"
+      R"("projectcalico.org/hostname-hash":"PY3TQE2E3XMTETLM2MJO3UITKPFB27YUJ4T4E5XGPEJON3SM4QAA",)"
+      R"("projectcalico.org/affinity-type":"host","projectcalico.org/ip-version":"6"}},)"
+      R"("spec":{"state":"pending","node":"node-a","type":"host","cidr":"fd00::40/122","deleted":"false"}})");
   EXPECT_EQ(decode_affinity(object)->value, affinity.value);
   json::value old = object;
   old.at("spec").as_object().erase("type");
@@ -204,9 +205,10 @@ TEST(BlockJsonTest, AffinitiesAndHandles) {
 
   StoredHandle handle;
   handle.value = {"k8s-pod-network.ABC", {{cidr("10.0.0.0/26"), 2}}, false};
-  EXPECT_EQ(jsonio::to_string(encode(handle)),
-            R"({"kind":"IPAMHandle","metadata":{"name":"k8s-pod-network.abc"},)"
-            R"("spec":{"handleID":"k8s-pod-network.ABC","block":{"10.0.0.0/26":2},"deleted":false}})");
+  EXPECT_EQ(
+      jsonio::to_string(encode(handle)),
+      R"({"kind":"IPAMHandle","metadata":{"name":"k8s-pod-network.abc"},)"
+      R"("spec":{"handleID":"k8s-pod-network.ABC","block":{"10.0.0.0/26":2},"deleted":false}})");
   EXPECT_EQ(decode_handle(encode(handle))->value, handle.value);
 }
 
@@ -217,8 +219,9 @@ TEST(BlockJsonTest, SaysWhatIsWrong) {
     const auto decoded = decode_block(object);
     return decoded ? std::string("decoded") : decoded.error().message;
   };
-  EXPECT_EQ(with("cidr", R"("10.0.0.0")"),
-            R"(IPAMBlock 192-168-1-0-30: spec.cidr: Invalid value: "10.0.0.0": must be an address range)");
+  EXPECT_EQ(
+      with("cidr", R"("10.0.0.0")"),
+      R"(IPAMBlock 192-168-1-0-30: spec.cidr: Invalid value: "10.0.0.0": must be an address range)");
   EXPECT_THAT(with("affinity", R"("node-a")"), HasSubstr("must be host:NAME or virtual:NAME"));
   EXPECT_THAT(with("allocations", "[0, null, 9, 2]"), HasSubstr("no such attributes"));
   EXPECT_THAT(with("allocations", "[0, null]"), HasSubstr("2 entries for 4 addresses"));
@@ -230,15 +233,18 @@ TEST(BlockJsonTest, SaysWhatIsWrong) {
 TEST(BlockJsonTest, Times) {
   EXPECT_EQ(to_text(*parse_time("2024-02-29T23:59:59.123456Z")), "2024-02-29T23:59:59Z");
   EXPECT_EQ(to_text(*parse_time("2024-03-01T01:00:00+02:00")), "2024-02-29T23:00:00Z");
-  for (const char* wrong : {"", "2024-02-30T00:00:00Z", "2024-02-29 23:59:59Z", "2024-02-29T23:59:59",
-                            "2024-02-29T23:59:59.Z", "2024-02-29T24:00:00Z"}) {
+  for (const char* wrong :
+       {"", "2024-02-30T00:00:00Z", "2024-02-29 23:59:59Z", "2024-02-29T23:59:59",
+        "2024-02-29T23:59:59.Z", "2024-02-29T24:00:00Z"}) {
     EXPECT_FALSE(parse_time(wrong)) << wrong;
   }
 }
 
 TEST(BlockOrderTest, EveryBlockOnceAndHostsDiverge) {
-  for (const auto& [pool, bits] : {std::pair(cidr("192.168.0.0/16"), 26), {cidr("10.0.0.64/26"), 26},
-                                   {cidr("fd00:1::/112"), 122}, {cidr("10.0.0.0/30"), 32}}) {
+  for (const auto& [pool, bits] : {std::pair(cidr("192.168.0.0/16"), 26),
+                                   {cidr("10.0.0.64/26"), 26},
+                                   {cidr("fd00:1::/112"), 122},
+                                   {cidr("10.0.0.0/30"), 32}}) {
     const BlockOrder order(pool, bits, "node-1");
     std::set<Cidr> seen;
     for (uint64_t i = 0; i < order.count(); ++i) {

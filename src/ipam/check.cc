@@ -119,7 +119,8 @@ class Checker {
       if (at == world_.records.blocks.end()) {
         add(Kinds::kAffinityWithoutBlock, {}, affinity.cidr, object,
             fmt::format("there is no block {}", affinity.cidr.to_string()));
-      } else if (const auto& owner = at->second.value.affinity(); !owner || *owner != affinity.owner) {
+      } else if (const auto& owner = at->second.value.affinity();
+                 !owner || *owner != affinity.owner) {
         add(Kinds::kAffinityWithoutBlock, {}, affinity.cidr, object,
             fmt::format("block {} belongs to {}", affinity.cidr.to_string(),
                         owner ? owner->to_string() : "nobody"));
@@ -143,7 +144,8 @@ class Checker {
         return out.empty() ? std::string("nothing") : out;
       };
       add(Kinds::kHandleMismatch, {}, {}, "IPAMHandle " + name,
-          fmt::format("it counts {}; the blocks have {}", text(stored.value.blocks), text(counted)));
+          fmt::format("it counts {}; the blocks have {}", text(stored.value.blocks),
+                      text(counted)));
     }
   }
 

@@ -13,17 +13,17 @@
 namespace caracal::ipam {
 
 enum class InconsistencyKind : uint8_t {
-  kBrokenObject,           // cannot be read, or an invariant of Block does not hold
-  kBlockOutsidePools,      // the block, or an address of it, is in no pool
-  kBlocksOverlap,          // two blocks have addresses in common
-  kAddressTwice,           // two pods have one address
-  kAddressLeaked,          // nobody has it (candidate: not proven over time)
-  kPodAddressNotTaken,     // a pod has an address of a pool which no block says is taken
-  kPodAddressOfOther,      // a block says that another has a pod's address
-  kBlockWithoutAffinity,   // the block names an owner; there is no affinity object
-  kAffinityWithoutBlock,   // or the block is another's
-  kAffinityNotConfirmed,   // pending or pendingDeletion
-  kHandleMismatch,         // the handle object counts otherwise than the blocks
+  kBrokenObject,          // cannot be read, or an invariant of Block does not hold
+  kBlockOutsidePools,     // the block, or an address of it, is in no pool
+  kBlocksOverlap,         // two blocks have addresses in common
+  kAddressTwice,          // two pods have one address
+  kAddressLeaked,         // nobody has it (candidate: not proven over time)
+  kPodAddressNotTaken,    // a pod has an address of a pool which no block says is taken
+  kPodAddressOfOther,     // a block says that another has a pod's address
+  kBlockWithoutAffinity,  // the block names an owner; there is no affinity object
+  kAffinityWithoutBlock,  // or the block is another's
+  kAffinityNotConfirmed,  // pending or pendingDeletion
+  kHandleMismatch,        // the handle object counts otherwise than the blocks
 };
 std::string_view to_string(InconsistencyKind kind);  // "AddressLeaked"
 

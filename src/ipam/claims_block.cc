@@ -11,13 +11,6 @@ namespace caracal::ipam {
 
 using net::Cidr;
 
-namespace {
-bool unknown_outcome(Errc code) {
-  return code == Errc::kUnavailable || code == Errc::kTimeout || code == Errc::kInternal ||
-         code == Errc::kKernel;
-}
-}  // namespace
-
 AddressClaims::Impl::Slot& AddressClaims::Impl::claim(const Cidr& cidr) {
   Slot& slot = add_slot(cidr, Phase::kClaiming);
   slot.own = true;
@@ -35,8 +28,8 @@ void AddressClaims::Impl::reclaim(const Surveyed& surveyed) {
   request.block = block.cidr();
   request.owner = block.affinity().value_or(Owner::host(options.node));
   request.sequence = block.sequence();
-  return_block(datastore, request, for_slot(slot, [](Impl& self, Slot& which,
-                                                     const Result<uint32_t>& taken) {
+  return_block(datastore, request,
+               for_slot(slot, [](Impl& self, Slot& which, const Result<uint32_t>& taken) {
                  if (!taken) return self.drop_slot(which);
                  self.counters.affinity_writes += *taken;
                  self.claim_affinity(which);
@@ -50,7 +43,7 @@ void AddressClaims::Impl::claim_retry(Slot& slot, const Error& error, void (Impl
     return slot_after(slot, event::Duration(0),
                       [step](Impl& self, Slot& which) { (self.*step)(which); });
   }
-  if (unknown_outcome(error.code) || error.code == Errc::kNotFound) {
+  if (outcome_unknown(error.code) || error.code == Errc::kNotFound) {
     return slot_after(slot, slot.backoff.next(),
                       [step](Impl& self, Slot& which) { (self.*step)(which); });
   }
@@ -105,7 +98,8 @@ void AddressClaims::Impl::claim_existing_affinity(Slot& slot) {
         self.datastore.update(
             Kind::kAffinity, encode(*which.affinity),
             self.for_slot(which, [](Impl& claims, Slot& marked, Result<json::value> written) {
-              if (!written) return claims.claim_retry(marked, written.error(), &Impl::claim_affinity);
+              if (!written)
+                return claims.claim_retry(marked, written.error(), &Impl::claim_affinity);
               auto again = decode_affinity(std::move(*written));
               if (!again) return claims.claim_retry(marked, again.error(), &Impl::claim_affinity);
               marked.affinity = std::move(*again);
@@ -134,11 +128,12 @@ void AddressClaims::Impl::claim_block(Slot& slot) {
                        ++self.counters.conflicts;
                        return self.claim_read(which);
                      }
-                     if (!object && unknown_outcome(object.error().code)) {
+                     if (!object && outcome_unknown(object.error().code)) {
                        ++self.counters.lost_answers;
                        return self.claim_retry(which, object.error(), &Impl::claim_read);
                      }
-                     if (!object) return self.claim_retry(which, object.error(), &Impl::claim_block);
+                     if (!object)
+                       return self.claim_retry(which, object.error(), &Impl::claim_block);
                      auto stored = decode_block(std::move(*object));
                      if (!stored) return self.claim_read(which);
                      which.backoff.reset();
@@ -213,8 +208,8 @@ void AddressClaims::Impl::confirm(Slot& slot) {
         return self.tidy(which);
       }
     }
-    const bool at_once = !object && (object.error().code == Errc::kConflict ||
-                                     object.error().code == Errc::kExists);
+    const bool at_once =
+        !object && (object.error().code == Errc::kConflict || object.error().code == Errc::kExists);
     if (!object && !at_once) self.note_problem(object.error());
     const auto wait = at_once ? event::Duration(0) : which.backoff.next();
     self.slot_after(which, wait, [](Impl& claims, Slot& open) { claims.confirm_read(open); });
@@ -232,24 +227,23 @@ void AddressClaims::Impl::confirm_read(Slot& slot) {
     return;
   }
   ++counters.reads;
-  datastore.get(Kind::kAffinity, affinity_name(Owner::host(options.node), slot.cidr),
-                for_slot(slot, [](Impl& self, Slot& which, Result<json::value> object) {
-                  if (!object && object.error().code != Errc::kNotFound) {
-                    self.note_problem(object.error());
-                    return self.slot_after(
-                        which, which.backoff.next(),
-                        [](Impl& claims, Slot& open) { claims.confirm_read(open); });
-                  }
-                  StoredAffinity fresh;
-                  fresh.value = {Owner::host(self.options.node), which.cidr, ClaimState::kPending,
-                                 false};
-                  which.affinity = std::move(fresh);
-                  if (object) {
-                    auto stored = decode_affinity(std::move(*object));
-                    if (stored) which.affinity = std::move(*stored);
-                  }
-                  self.confirm(which);
-                }));
+  datastore.get(
+      Kind::kAffinity, affinity_name(Owner::host(options.node), slot.cidr),
+      for_slot(slot, [](Impl& self, Slot& which, Result<json::value> object) {
+        if (!object && object.error().code != Errc::kNotFound) {
+          self.note_problem(object.error());
+          return self.slot_after(which, which.backoff.next(),
+                                 [](Impl& claims, Slot& open) { claims.confirm_read(open); });
+        }
+        StoredAffinity fresh;
+        fresh.value = {Owner::host(self.options.node), which.cidr, ClaimState::kPending, false};
+        which.affinity = std::move(fresh);
+        if (object) {
+          auto stored = decode_affinity(std::move(*object));
+          if (stored) which.affinity = std::move(*stored);
+        }
+        self.confirm(which);
+      }));
 }
 
 void AddressClaims::Impl::give_back(Slot& slot) {
@@ -276,8 +270,8 @@ void AddressClaims::Impl::give_back(Slot& slot) {
 void AddressClaims::Impl::remove_affinity(const StoredAffinity& affinity) {
   ++counters.affinity_writes;
   // Best effort: what stays is found by Collector.
-  datastore.remove(Kind::kAffinity, affinity.name(),
-                   {affinity.uid(), affinity.resource_version()}, [](const Status&) {});
+  datastore.remove(Kind::kAffinity, affinity.name(), {affinity.uid(), affinity.resource_version()},
+                   [](const Status&) {});
 }
 
 void AddressClaims::Impl::finish_deletion(Slot& slot, const StoredBlock& stored) {

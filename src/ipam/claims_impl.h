@@ -88,7 +88,7 @@ struct AddressClaims::Impl : std::enable_shared_from_this<AddressClaims::Impl> {
     Phase phase = Phase::kUnread;
     bool own = false;  // affine to this node, or being claimed for it
     StoredBlock stored;
-    uint32_t usable = 0;  // free and not reserved, in `stored`
+    uint32_t usable = 0;   // free and not reserved, in `stored`
     bool cooling = false;  // some become free by themselves
     std::deque<PartRef> parts;
     size_t promised = 0;  // parts that wait for their handle to be counted
@@ -102,7 +102,7 @@ struct AddressClaims::Impl : std::enable_shared_from_this<AddressClaims::Impl> {
     event::Backoff backoff;
     std::optional<StoredAffinity> affinity;
     bool confirming = false;
-    uint64_t claim_sequence = 0;  // of the block that is being made
+    uint64_t claim_sequence = 0;            // of the block that is being made
     event::Clock::time_point keep_until{};  // not to be given back before
     bool at_start = false;
 

@@ -54,16 +54,18 @@ void AddressClaims::Impl::plan() {
 
 Result<bool> AddressClaims::Impl::place(const PartRef& ref) {
   if (!datastore_ready) {
-    return fail(Errc::kUnavailable,
-                "addresses are not given out now: the cluster is locked (ClusterInformation default: "
-                "spec.datastoreReady is false)");
+    return fail(
+        Errc::kUnavailable,
+        "addresses are not given out now: the cluster is locked (ClusterInformation default: "
+        "spec.datastoreReady is false)");
   }
   Part& part = ref.part();
   if (part.tries > 100) {
-    return fail(Errc::kUnavailable,
-                fmt::format("no address for handle {} after 100 tries: other nodes were quicker each "
-                            "time",
-                            ref.job->ask.handle_id));
+    return fail(
+        Errc::kUnavailable,
+        fmt::format("no address for handle {} after 100 tries: other nodes were quicker each "
+                    "time",
+                    ref.job->ask.handle_id));
   }
   if (ref.job->ask.reuse && reuse(ref)) return true;
   if (part.wanted) return place_wanted(ref);
@@ -76,8 +78,8 @@ Result<bool> AddressClaims::Impl::place(const PartRef& ref) {
   for (const IpPool* pool : chosen) {
     if (usable_pool(*pool)) continue;
     return fail(Errc::kInvalid,
-                fmt::format("IPPool {}: blockSize: {} does not fit {}: must be from {} to {}", pool->name,
-                            pool->block_bits, pool->cidr.to_string(), pool->cidr.bits(),
+                fmt::format("IPPool {}: blockSize: {} does not fit {}: must be from {} to {}",
+                            pool->name, pool->block_bits, pool->cidr.to_string(), pool->cidr.bits(),
                             net::address_bits(pool->cidr.family())));
   }
   if (Slot* slot = own_slot_with_room(chosen)) {
@@ -117,8 +119,8 @@ Result<bool> AddressClaims::Impl::place_wanted(const PartRef& ref) {
   CARACAL_ASSIGN(const auto chosen, pools.choose(query));
   const IpPool& pool = *chosen.front();
   if (!usable_pool(pool)) {
-    return fail(Errc::kInvalid,
-                fmt::format("IPPool {}: blockSize {} does not fit its CIDR", pool.name, pool.block_bits));
+    return fail(Errc::kInvalid, fmt::format("IPPool {}: blockSize {} does not fit its CIDR",
+                                            pool.name, pool.block_bits));
   }
   // An existing block may be of another size: then it has the address.
   const Cidr cidr = block_holding(*part.wanted).value_or(Cidr(*part.wanted, pool.block_bits));
@@ -142,9 +144,9 @@ bool AddressClaims::Impl::reuse(const PartRef& ref) {
           slot->flying_releases.begin(), slot->flying_releases.end(), [&](const FlyingRelease& f) {
             return std::find(f.freed.begin(), f.freed.end(), held) != f.freed.end();
           });
-      const bool asked_to = std::any_of(
-          slot->releases.begin(), slot->releases.end(),
-          [&](const ReleaseOp& op) { return op.handle_id == ref.job->ask.handle_id; });
+      const bool asked_to =
+          std::any_of(slot->releases.begin(), slot->releases.end(),
+                      [&](const ReleaseOp& op) { return op.handle_id == ref.job->ask.handle_id; });
       if (leaving || asked_to) continue;
       part.reused = true;
       part_done(ref, *slot, held.address, held.sequence);
@@ -162,25 +164,26 @@ void AddressClaims::Impl::put(const PartRef& ref, Slot& slot) {
   }
   // Calico's order: the handle says where its addresses may be before they are there.
   ++slot.promised;
-  ledger.count(ref.job->ask.handle_id, slot.cidr, 1, [weak = weak_from_this(), cidr = slot.cidr,
-                                                      id = slot.id, ref](const Status& counted) {
-    const auto self = weak.lock();
-    if (!self) return;
-    if (counted) ref.part().counted = cidr;
-    Slot* found = self->find_slot(cidr);
-    const bool there = found != nullptr && found->id == id;
-    if (there) --found->promised;
-    if (!counted) {
-      self->job_failed(ref.job, counted.error().within("the handle cannot be written"));
-    } else if (ref.job->over) {
-      self->uncount(ref.part(), ref.job->ask.handle_id);
-    } else if (there) {
-      found->parts.push_back(ref);
-    } else {
-      self->return_to_waiting(ref);
-    }
-    self->wake();
-  });
+  ledger.count(
+      ref.job->ask.handle_id, slot.cidr, 1,
+      [weak = weak_from_this(), cidr = slot.cidr, id = slot.id, ref](const Status& counted) {
+        const auto self = weak.lock();
+        if (!self) return;
+        if (counted) ref.part().counted = cidr;
+        Slot* found = self->find_slot(cidr);
+        const bool there = found != nullptr && found->id == id;
+        if (there) --found->promised;
+        if (!counted) {
+          self->job_failed(ref.job, counted.error().within("the handle cannot be written"));
+        } else if (ref.job->over) {
+          self->uncount(ref.part(), ref.job->ask.handle_id);
+        } else if (there) {
+          found->parts.push_back(ref);
+        } else {
+          self->return_to_waiting(ref);
+        }
+        self->wake();
+      });
 }
 
 AddressClaims::Impl::Slot* AddressClaims::Impl::own_slot_with_room(
@@ -279,7 +282,8 @@ AddressClaims::Impl::Slot* AddressClaims::Impl::from_survey(
   }
   if (found.empty()) return nullptr;
   // Hosts begin at different places, so that they do not all want the same block.
-  const uint64_t spread = BlockOrder(Cidr(net::IpAddr(), 0), 32, options.node).at(0).address().v4_host_order();
+  const uint64_t spread =
+      BlockOrder(Cidr(net::IpAddr(), 0), 32, options.node).at(0).address().v4_host_order();
   std::rotate(found.begin(), found.begin() + static_cast<ptrdiff_t>(spread % found.size()),
               found.end());
   if (may_claim(family)) {
@@ -398,7 +402,8 @@ Error AddressClaims::Impl::exhausted(const PartRef& ref,
   }
   if (!pools.reservations.empty()) reasons.emplace_back("reserved addresses are not given out");
   if (settings.cooldown_seconds > 0) {
-    reasons.push_back(fmt::format("released addresses cool down for {} s", settings.cooldown_seconds));
+    reasons.push_back(
+        fmt::format("released addresses cool down for {} s", settings.cooldown_seconds));
   }
   remedies.emplace_back("look for left-over addresses with `caracal ipam check`");
   return {Errc::kExhausted,

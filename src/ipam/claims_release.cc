@@ -70,22 +70,24 @@ void AddressClaims::Impl::release(std::string handle_id, std::vector<IpAddr> add
   if (homeless.empty()) return release_done(begin, {});
   // Their pool is gone: any block may have them.
   ++counters.reads;
-  datastore.list(Kind::kBlock, {}, [weak = weak_from_this(), begin,
-                                    homeless](Result<std::vector<json::value>> objects) {
-    const auto self = weak.lock();
-    if (!self) return;
-    if (!objects) return self->release_done(begin, fail(objects.error()));
-    for (json::value& object : *objects) {
-      const auto stored = decode_block(std::move(object));
-      if (!stored) continue;
-      for (const IpAddr& address : homeless) {
-        if (!stored->value.ordinal_of(address)) continue;
-        ++begin.job->open;
-        self->add_release(stored->value.cidr(), {begin.job, begin.handle_id, address, std::nullopt});
-      }
-    }
-    self->release_done(begin, {});
-  });
+  datastore.list(
+      Kind::kBlock, {},
+      [weak = weak_from_this(), begin, homeless](Result<std::vector<json::value>> objects) {
+        const auto self = weak.lock();
+        if (!self) return;
+        if (!objects) return self->release_done(begin, fail(objects.error()));
+        for (json::value& object : *objects) {
+          const auto stored = decode_block(std::move(object));
+          if (!stored) continue;
+          for (const IpAddr& address : homeless) {
+            if (!stored->value.ordinal_of(address)) continue;
+            ++begin.job->open;
+            self->add_release(stored->value.cidr(),
+                              {begin.job, begin.handle_id, address, std::nullopt});
+          }
+        }
+        self->release_done(begin, {});
+      });
 }
 
 void AddressClaims::Impl::release_all_of(std::string handle_id, OnDone done) {
@@ -108,10 +110,9 @@ void AddressClaims::Impl::release_all_of(std::string handle_id, OnDone done) {
   for (const auto& [cidr, slot] : slots) {
     const auto held = slot->stored.value.allocations_of(handle_id);
     const auto of_handle = [&](const PartRef& ref) { return ref.job->ask.handle_id == handle_id; };
-    const bool coming =
-        std::any_of(slot->parts.begin(), slot->parts.end(), of_handle) ||
-        std::any_of(slot->flight.begin(), slot->flight.end(),
-                    [&](const Flight& flight) { return of_handle(flight.ref); });
+    const bool coming = std::any_of(slot->parts.begin(), slot->parts.end(), of_handle) ||
+                        std::any_of(slot->flight.begin(), slot->flight.end(),
+                                    [&](const Flight& flight) { return of_handle(flight.ref); });
     for (const Allocation& each : held) {
       found = true;
       if (!made_here.contains({each.address, each.sequence})) ask_handle = true;
@@ -127,7 +128,8 @@ void AddressClaims::Impl::release_all_of(std::string handle_id, OnDone done) {
     add_release(cidr, all);
   }
   if (!ask_handle && found) return release_done(all, {});
-  // Nothing here, or something a Calico node gave out: the handle knows the blocks, if there is one.
+  // Nothing here, or something a Calico node gave out: the handle knows the blocks, if there is
+  // one.
   ++counters.reads;
   datastore.get(Kind::kHandle, handle_name(handle_id),
                 [weak = weak_from_this(), all, blocks](Result<json::value> object) {

@@ -9,29 +9,30 @@ namespace caracal::ipam {
 
 void AddressClaims::Impl::start() {
   ++counters.reads;
-  datastore.list(Kind::kAffinity, affinities_of(Owner::host(options.node)),
-                 [weak = weak_from_this()](Result<std::vector<json::value>> objects) {
-                   const auto self = weak.lock();
-                   if (!self) return;
-                   if (!objects) {
-                     self->note_problem(objects.error().within("the node's blocks cannot be read"));
-                     log::warn("the node's address blocks cannot be read",
-                               {{"error", objects.error().message}});
-                     return self->schedule.after(self->options.backoff.longest, [weak] {
-                       if (const auto again = weak.lock()) again->start();
-                     });
-                   }
-                   std::vector<StoredAffinity> affinities;
-                   for (json::value& object : *objects) {
-                     auto affinity = decode_affinity(std::move(object));
-                     if (affinity) {
-                       affinities.push_back(std::move(*affinity));
-                     } else {
-                       log::warn("an affinity cannot be read", {{"error", affinity.error().message}});
-                     }
-                   }
-                   self->start_slots(affinities);
-                 });
+  datastore.list(
+      Kind::kAffinity, affinities_of(Owner::host(options.node)),
+      [weak = weak_from_this()](Result<std::vector<json::value>> objects) {
+        const auto self = weak.lock();
+        if (!self) return;
+        if (!objects) {
+          self->note_problem(objects.error().within("the node's blocks cannot be read"));
+          log::warn("the node's address blocks cannot be read",
+                    {{"error", objects.error().message}});
+          return self->schedule.after(self->options.backoff.longest, [weak] {
+            if (const auto again = weak.lock()) again->start();
+          });
+        }
+        std::vector<StoredAffinity> affinities;
+        for (json::value& object : *objects) {
+          auto affinity = decode_affinity(std::move(object));
+          if (affinity) {
+            affinities.push_back(std::move(*affinity));
+          } else {
+            log::warn("an affinity cannot be read", {{"error", affinity.error().message}});
+          }
+        }
+        self->start_slots(affinities);
+      });
 }
 
 void AddressClaims::Impl::start_slots(const std::vector<StoredAffinity>& affinities) {

@@ -10,14 +10,6 @@ namespace caracal::ipam {
 
 using net::Cidr;
 
-namespace {
-// Nobody knows whether the write has happened, or will.
-bool outcome_unknown(Errc code) {
-  return code == Errc::kUnavailable || code == Errc::kTimeout || code == Errc::kInternal ||
-         code == Errc::kKernel;
-}
-}  // namespace
-
 AddressClaims::Impl::Slot& AddressClaims::Impl::add_slot(const Cidr& cidr, Phase phase) {
   auto slot = std::make_unique<Slot>();
   slot->cidr = cidr;
@@ -220,10 +212,11 @@ void AddressClaims::Impl::read(Slot& slot, event::Duration delay) {
   slot.phase = Phase::kReading;
   slot_after(slot, delay, [](Impl& self, Slot& which) {
     ++self.counters.reads;
-    self.datastore.get(Kind::kBlock, block_name(which.cidr),
-                       self.for_slot(which, [](Impl& claims, Slot& read, Result<json::value> object) {
-                         claims.got(read, std::move(object));
-                       }));
+    self.datastore.get(
+        Kind::kBlock, block_name(which.cidr),
+        self.for_slot(which, [](Impl& claims, Slot& read, Result<json::value> object) {
+          claims.got(read, std::move(object));
+        }));
   });
 }
 

@@ -38,8 +38,8 @@ std::optional<LeakJudgement> judge(const AddressWorld& world, const AllocationAt
   const auto at = world.pods.find(name);
   if (at == world.pods.end()) {
     if (node_gone) {
-      return LeakJudgement{
-          fmt::format("pod {} and node {} do not exist", name.to_string(), node), true};
+      return LeakJudgement{fmt::format("pod {} and node {} do not exist", name.to_string(), node),
+                           true};
     }
     return LeakJudgement{fmt::format("pod {} does not exist", name.to_string()), false};
   }
@@ -52,12 +52,12 @@ std::optional<LeakJudgement> judge(const AddressWorld& world, const AllocationAt
     return LeakJudgement{
         fmt::format("pod {} is on node {}, not on {}", name.to_string(), pod.node, node), false};
   }
-  if (!pod.addresses.empty() && std::find(pod.addresses.begin(), pod.addresses.end(), address) ==
-                                    pod.addresses.end()) {
-    return LeakJudgement{fmt::format("pod {} has other addresses ({}{})", name.to_string(),
-                                     pod.addresses.front().to_string(),
-                                     pod.addresses.size() > 1 ? ", ..." : ""),
-                         false};
+  if (!pod.addresses.empty() &&
+      std::find(pod.addresses.begin(), pod.addresses.end(), address) == pod.addresses.end()) {
+    return LeakJudgement{
+        fmt::format("pod {} has other addresses ({}{})", name.to_string(),
+                    pod.addresses.front().to_string(), pod.addresses.size() > 1 ? ", ..." : ""),
+        false};
   }
   return std::nullopt;
 }
@@ -91,7 +91,8 @@ bool still_leaked(const AddressWorld& world, const Leak& leak) {
   if (at != world.records.blocks.end()) {
     const auto held = at->second.value.allocation_of(leak.allocation.address);
     const auto ordinal = at->second.value.ordinal_of(leak.allocation.address);
-    if (held == leak.allocation) return judge_allocation(world, at->second.value, *ordinal).has_value();
+    if (held == leak.allocation)
+      return judge_allocation(world, at->second.value, *ordinal).has_value();
   }
   // The records are older than the leak: pods and nodes alone decide.
   AllocationAttributes owner;
@@ -137,12 +138,10 @@ void Collector::find_leaks(const AddressWorld& world, Time now, CollectionPlan& 
       const auto [sight, first] =
           leaks_.try_emplace(AllocationKey(address, block.sequence_of(ordinal)), Sight{now});
       sight->second.present = true;
-      const Leak leak{cidr,
-                      *block.allocation_of(address),
-                      std::string(owner->get(kNodeAttribute)),
-                      is_tunnel_type(owner->get(kTypeAttribute)) ? model::ObjectName{}
-                                                                 : pod_of(*owner),
-                      judgement->reason};
+      const Leak leak{
+          cidr, *block.allocation_of(address), std::string(owner->get(kNodeAttribute)),
+          is_tunnel_type(owner->get(kTypeAttribute)) ? model::ObjectName{} : pod_of(*owner),
+          judgement->reason};
       const bool over = judgement->at_once || (options_.leak_grace.count() > 0 && !first &&
                                                now - sight->second.since >= options_.leak_grace);
       if (over) {
@@ -243,14 +242,14 @@ void Collector::find_affinities(const AddressWorld& world, Time now, CollectionP
       continue;
     }
     if (!waited(name, stored.resource_version(), options_.claim_grace) && !node_gone) continue;
-    plan.affinities.push_back(
-        {AffinityRepair::Action::kRemove, name, affinity, stored.resource_version(),
-         block == world.records.blocks.end()
-             ? "there is no such block"
-             : fmt::format("the block belongs to {}",
-                           block->second.value.affinity()
-                               ? block->second.value.affinity()->to_string()
-                               : "nobody")});
+    plan.affinities.push_back({AffinityRepair::Action::kRemove, name, affinity,
+                               stored.resource_version(),
+                               block == world.records.blocks.end()
+                                   ? "there is no such block"
+                                   : fmt::format("the block belongs to {}",
+                                                 block->second.value.affinity()
+                                                     ? block->second.value.affinity()->to_string()
+                                                     : "nobody")});
   }
   for (const auto& [cidr, stored] : world.records.blocks) {
     const auto& owner = stored.value.affinity();

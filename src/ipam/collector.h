@@ -45,8 +45,8 @@ struct Leak {
 // A block to be taken from its owner: deleted when it is empty, else left to who borrows from it.
 struct BlockReturn {
   net::Cidr block;
-  Owner owner;  // without a name: nobody
-  uint64_t sequence = 0;  // of the block as it was seen; nothing happens when it has changed
+  Owner owner;             // without a name: nobody
+  uint64_t sequence = 0;   // of the block as it was seen; nothing happens when it has changed
   bool only_empty = true;  // else what others have borrowed stays, in a block of nobody
   std::string reason;
   bool operator==(const BlockReturn&) const = default;
@@ -122,7 +122,7 @@ class Collector {
 
   CollectorOptions options_;
   std::map<AllocationKey, Sight> leaks_;
-  std::map<std::pair<net::Cidr, uint64_t>, Sight> empty_;       // with the block's sequence
+  std::map<std::pair<net::Cidr, uint64_t>, Sight> empty_;     // with the block's sequence
   std::map<std::pair<std::string, std::string>, Sight> odd_;  // object name, resource version
 };
 

@@ -15,14 +15,14 @@ namespace caracal::ipam {
 namespace {
 
 using net::IpAddr;
+using testing::cidr;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using testing::ip;
 using ::testing::IsEmpty;
 using ::testing::Pair;
-using ::testing::SizeIs;
-using testing::cidr;
-using testing::ip;
 using testing::pool;
+using ::testing::SizeIs;
 
 bool any(const IpAddr&) { return true; }
 
@@ -141,8 +141,9 @@ TEST_F(CollectorTest, ANodeThatIsGoneLosesAllAtOnce) {
   ASSERT_THAT(plan.blocks, SizeIs(1));
   EXPECT_EQ(carry_out(plan).blocks_returned, 1U);
   // What another node has borrowed stays, in a block of nobody.
-  EXPECT_THAT(picture(), ElementsAre("10.0.0.0/30 host:n1 [tunnel1 - - -]",
-                                     "10.0.0.4/30 nobody [- - guest -]", "n1-10-0-0-0-30 confirmed"));
+  EXPECT_THAT(picture(),
+              ElementsAre("10.0.0.0/30 host:n1 [tunnel1 - - -]", "10.0.0.4/30 nobody [- - guest -]",
+                          "n1-10-0-0-0-30 confirmed"));
   world.records = records();
   world.pods.clear();
   (void)look(2);
@@ -266,13 +267,15 @@ TEST_F(CollectorTest, CheckFindsContradictions) {
   std::vector<std::string> found;
   for (const Inconsistency& each : find_inconsistencies(world))
     found.push_back(fmt::format("{}: {}", to_string(each.kind), each.text));
-  EXPECT_THAT(found, ElementsAre("BlockOutsidePools: block 10.1.0.0/30 is in no IPPool",
-                                 "AddressTwice: address 10.0.0.0 belongs to pods dev/twin and dev/web",
-                                 "AddressLeaked: address 10.0.0.1 is taken, but pod dev/left does not exist",
-                                 "PodAddressNotTaken: pod dev/wild has address 10.0.0.99 of IPPool p, which no "
-                                 "block says is taken",
-                                 "PodAddressOfOther: pod dev/twin has address 10.0.0.0, which block 10.0.0.0/30 "
-                                 "gives to pod dev/web"));
+  EXPECT_THAT(
+      found,
+      ElementsAre("BlockOutsidePools: block 10.1.0.0/30 is in no IPPool",
+                  "AddressTwice: address 10.0.0.0 belongs to pods dev/twin and dev/web",
+                  "AddressLeaked: address 10.0.0.1 is taken, but pod dev/left does not exist",
+                  "PodAddressNotTaken: pod dev/wild has address 10.0.0.99 of IPPool p, which no "
+                  "block says is taken",
+                  "PodAddressOfOther: pod dev/twin has address 10.0.0.0, which block 10.0.0.0/30 "
+                  "gives to pod dev/web"));
 }
 
 TEST_F(CollectorTest, Usage) {
@@ -280,7 +283,8 @@ TEST_F(CollectorTest, Usage) {
   take(own, "web", "n1");
   take(own, "guest", "n2");
   take(own, "t", "n1", "ipipTunnelAddress");
-  world.reservations["r"] = {"r", {cidr("10.0.0.3/32"), cidr("10.0.0.128/25"), cidr("10.0.0.130/32")}};
+  world.reservations["r"] = {"r",
+                             {cidr("10.0.0.3/32"), cidr("10.0.0.128/25"), cidr("10.0.0.130/32")}};
   const BlockUsage usage = block_usage(world, own);
   EXPECT_THAT(usage.states, ElementsAre(AddressState::kUsed, AddressState::kBorrowed,
                                         AddressState::kTunnel, AddressState::kReserved));
@@ -302,7 +306,8 @@ TEST_F(CollectorTest, PlansWhatAnOperatorAsksFor) {
   take(block("10.0.0.0/30"), "web", "n1");
   store_records();
   EXPECT_EQ(plan_release(world, {ip("10.0.0.1")}).error().message, "address 10.0.0.1 is not taken");
-  EXPECT_EQ(plan_release(world, {ip("10.0.9.1")}).error().message, "address 10.0.9.1 is in no block");
+  EXPECT_EQ(plan_release(world, {ip("10.0.9.1")}).error().message,
+            "address 10.0.9.1 is in no block");
   EXPECT_THAT(carry_out(plan_release(world, {ip("10.0.0.0")}).value()).released, SizeIs(1));
 }
 
@@ -323,14 +328,16 @@ class SplitTest : public testing::ClaimsTest {
 };
 
 TEST_F(SplitTest, SplitsALockedPool) {
-  const json::value object = {{"metadata", {{"name", "p"}, {"labels", {{"a", "b"}}}}},
-                              {"spec", {{"cidr", "10.0.0.0/16"}, {"blockSize", 26}, {"natOutgoing", true}}}};
+  const json::value object = {
+      {"metadata", {{"name", "p"}, {"labels", {{"a", "b"}}}}},
+      {"spec", {{"cidr", "10.0.0.0/16"}, {"blockSize", 26}, {"natOutgoing", true}}}};
   ASSERT_TRUE(store.put(Kind::kPool, object));
   EXPECT_THAT(split("p", 4).error().message, HasSubstr("the cluster is not locked"));
   lock(false);
   EXPECT_THAT(split("p", 3).error().message, HasSubstr("must be a power of two from 2 to 65536"));
   EXPECT_THAT(split("p", 2048).error().message, HasSubstr("must be at most 1024"));
-  EXPECT_THAT(split("q", 2).error().message, HasSubstr("\"q\" does not exist: must be the name or CIDR of"));
+  EXPECT_THAT(split("q", 2).error().message,
+              HasSubstr("\"q\" does not exist: must be the name or CIDR of"));
   // Cut off, then done again.
   store.set_faults({.lose_answer = 0.5});
   Result<SplitReport> report = fail(Errc::kInternal, "");

@@ -20,4 +20,9 @@ std::string_view to_string(Kind kind) {
   return "";
 }
 
+bool outcome_unknown(Errc code) {
+  return code == Errc::kUnavailable || code == Errc::kTimeout || code == Errc::kInternal ||
+         code == Errc::kKernel;
+}
+
 }  // namespace caracal::ipam

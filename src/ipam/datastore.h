@@ -27,6 +27,8 @@ enum class Kind : uint8_t {
   kShownClusterInformation,
 };
 std::string_view to_string(Kind kind);  // "IPAMBlock", ...
+// Nobody knows whether a write that ended so has happened, or will.
+bool outcome_unknown(Errc code);
 
 // What must still hold for a delete to happen; empty texts: whatever.
 struct Precondition {

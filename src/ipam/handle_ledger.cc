@@ -13,8 +13,8 @@ namespace caracal::ipam {
 
 namespace {
 bool try_again(Errc code) {
-  return code == Errc::kUnavailable || code == Errc::kTimeout || code == Errc::kConflict ||
-         code == Errc::kExists || code == Errc::kNotFound;
+  return outcome_unknown(code) || code == Errc::kConflict || code == Errc::kExists ||
+         code == Errc::kNotFound;
 }
 }  // namespace
 
@@ -79,7 +79,8 @@ struct HandleLedger::Impl : std::enable_shared_from_this<HandleLedger::Impl> {
     Account& account = accounts.at(id);
     const bool exists = !stored.resource_version().empty();
     stored.value.id = id;
-    if (account.unknown && account.target && !stored.value.deleted && stored.value.blocks == *account.target)
+    if (account.unknown && account.target && !stored.value.deleted &&
+        stored.value.blocks == *account.target)
       return finish(id, {});
     if (stored.value.deleted) {
       // Somebody began to delete it: that is ended first, then it is made anew.
@@ -110,11 +111,11 @@ struct HandleLedger::Impl : std::enable_shared_from_this<HandleLedger::Impl> {
       return;
     }
     ++writes;
-    const auto written = guarded(id, [](Impl& self, const std::string& which,
-                                        const Result<json::value>& object) {
-      if (!object) return self.failed(which, object.error());
-      self.finish(which, {});
-    });
+    const auto written =
+        guarded(id, [](Impl& self, const std::string& which, const Result<json::value>& object) {
+          if (!object) return self.failed(which, object.error());
+          self.finish(which, {});
+        });
     if (exists) {
       datastore.update(Kind::kHandle, encode(stored), written);
     } else {
@@ -125,7 +126,7 @@ struct HandleLedger::Impl : std::enable_shared_from_this<HandleLedger::Impl> {
   void failed(const std::string& id, const Error& error) {
     if (!try_again(error.code)) return finish(id, fail(error));
     Account& account = accounts.at(id);
-    if (error.code == Errc::kUnavailable || error.code == Errc::kTimeout) account.unknown = true;
+    if (outcome_unknown(error.code)) account.unknown = true;
     const event::Duration wait = account.backoff.next();
     // A conflict is no reason to wait; a lost answer is read back.
     const bool soon = error.code == Errc::kConflict || error.code == Errc::kExists;

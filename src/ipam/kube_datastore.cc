@@ -101,24 +101,25 @@ struct KubeDatastore::Impl : std::enable_shared_from_this<KubeDatastore::Impl> {
   void send(kube::Request request, bool write, OnObject done) {
     ++(write ? counters.writes : counters.reads);
     client
-        .request(std::move(request),
-                 [weak = weak_from_this(), done = std::move(done)](Result<kube::Response> response) {
-                   const auto self = weak.lock();
-                   if (!self) return;
-                   if (!response) {
-                     const Errc code = response.error().code;
-                     ++(code == Errc::kConflict || code == Errc::kExists ? self->counters.conflicts
-                                                                         : self->counters.failures);
-                     return done(fail(as_datastore_error(std::move(response.error()))));
-                   }
-                   auto body = jsonio::parse(response->body);
-                   if (!body) {
-                     return done(fail(Errc::kUnavailable,
-                                      fmt::format("the API server's answer is not JSON: {}",
-                                                  body.error().message)));
-                   }
-                   done(std::move(*body));
-                 })
+        .request(
+            std::move(request),
+            [weak = weak_from_this(), done = std::move(done)](Result<kube::Response> response) {
+              const auto self = weak.lock();
+              if (!self) return;
+              if (!response) {
+                const Errc code = response.error().code;
+                ++(code == Errc::kConflict || code == Errc::kExists ? self->counters.conflicts
+                                                                    : self->counters.failures);
+                return done(fail(as_datastore_error(std::move(response.error()))));
+              }
+              auto body = jsonio::parse(response->body);
+              if (!body) {
+                return done(fail(
+                    Errc::kUnavailable,
+                    fmt::format("the API server's answer is not JSON: {}", body.error().message)));
+              }
+              done(std::move(*body));
+            })
         .detach();
   }
 
@@ -166,14 +167,16 @@ struct KubeDatastore::Impl : std::enable_shared_from_this<KubeDatastore::Impl> {
     if (!labels.empty()) request.query.emplace_back("labelSelector", labels);
     if (!next.empty()) request.query.emplace_back("continue", next);
     send(std::move(request), false,
-         [this, version, kind, labels, items, next, done = std::move(done)](Result<json::value> page) {
+         [this, version, kind, labels, items, next,
+          done = std::move(done)](Result<json::value> page) {
            if (!page && page.error().code == Errc::kExpired && !next.empty()) {
              // The list took longer than the server remembers: from the start.
              items->clear();
              return list_page(version, kind, labels, {}, items, done);
            }
            if (!page) return done(fail(page.error()));
-           if (json::value* list = page->is_object() ? page->get_object().if_contains("items") : nullptr;
+           if (json::value* list =
+                   page->is_object() ? page->get_object().if_contains("items") : nullptr;
                list != nullptr && list->is_array()) {
              for (json::value& item : list->get_array()) items->push_back(std::move(item));
            }

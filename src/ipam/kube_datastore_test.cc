@@ -59,7 +59,8 @@ class KubeDatastoreTest : public ::testing::Test {
 
 TEST_F(KubeDatastoreTest, ComparesAndSwaps) {
   StoredBlock block;
-  block.value = Block(net::Cidr::parse("10.0.0.0/30").value(), Owner::host("n1"), 1'700'000'000'000'000'000);
+  block.value =
+      Block(net::Cidr::parse("10.0.0.0/30").value(), Owner::host("n1"), 1'700'000'000'000'000'000);
   (void)block.value.assign(1, "h1", {{"node", "n1"}}, [](const auto&) { return true; });
   EXPECT_EQ(get(Kind::kBlock, "10-0-0-0-30").error().code, Errc::kNotFound);
   const auto made = create(Kind::kBlock, encode(block));
@@ -72,8 +73,9 @@ TEST_F(KubeDatastoreTest, ComparesAndSwaps) {
   const auto second = update(Kind::kBlock, encode(first));
   ASSERT_TRUE(second) << second.error().message;
   EXPECT_EQ(update(Kind::kBlock, encode(first)).error().code, Errc::kConflict);
-  EXPECT_EQ(remove(Kind::kBlock, first.name(), {first.uid(), first.resource_version()}).error().code,
-            Errc::kConflict);
+  EXPECT_EQ(
+      remove(Kind::kBlock, first.name(), {first.uid(), first.resource_version()}).error().code,
+      Errc::kConflict);
   const StoredBlock now = decode_block(*second).value();
   ASSERT_TRUE(remove(Kind::kBlock, now.name(), {now.uid(), now.resource_version()}));
   EXPECT_EQ(update(Kind::kBlock, encode(now)).error().code, Errc::kNotFound);

@@ -46,9 +46,10 @@ Result<const IpPool*> PoolSet::find(std::string_view name_or_cidr) const {
   }
   std::vector<const IpPool*> all;
   for (const auto& [name, pool] : pools) all.push_back(&pool);
-  return fail(Errc::kInvalid, fmt::format("IPPool \"{}\" does not exist: must be the name or CIDR of "
-                                          "one of {}",
-                                          name_or_cidr, all.empty() ? "(none)" : describe(all)));
+  return fail(Errc::kInvalid,
+              fmt::format("IPPool \"{}\" does not exist: must be the name or CIDR of "
+                          "one of {}",
+                          name_or_cidr, all.empty() ? "(none)" : describe(all)));
 }
 
 Result<std::vector<const IpPool*>> PoolSet::choose(const PoolQuery& query) const {
@@ -64,8 +65,9 @@ Result<std::vector<const IpPool*>> PoolSet::choose(const PoolQuery& query) const
                               all.empty() ? "(none)" : describe(all)));
     }
     if (pool->disabled) {
-      return fail(Errc::kInvalid, fmt::format("requested address {} is in IPPool {}, which is disabled",
-                                              address, pool->name));
+      return fail(Errc::kInvalid,
+                  fmt::format("requested address {} is in IPPool {}, which is disabled", address,
+                              pool->name));
     }
     if (!serves(*pool, query.use)) {
       return fail(Errc::kInvalid,
@@ -85,7 +87,8 @@ Result<std::vector<const IpPool*>> PoolSet::choose(const PoolQuery& query) const
       problem = fmt::format("its allowedUses lack {}", to_string(query.use));
     }
     if (!problem.empty()) {
-      return fail(Errc::kInvalid, fmt::format("IPPool {} was asked for, but {}", pool->name, problem));
+      return fail(Errc::kInvalid,
+                  fmt::format("IPPool {} was asked for, but {}", pool->name, problem));
     }
     if (std::find(out.begin(), out.end(), pool) == out.end()) out.push_back(pool);
   }
@@ -114,11 +117,12 @@ Result<std::vector<const IpPool*>> PoolSet::choose(const PoolQuery& query) const
     }
   }
   if (out.empty()) {
-    return fail(Errc::kExhausted,
-                fmt::format("no IPPool gives {} addresses for {} use here ({}): make an IPPool, or "
-                            "change the fields named",
-                            net::to_string(query.family), to_string(query.use),
-                            refused.empty() ? "there is none of this family" : join(refused, "; ")));
+    return fail(
+        Errc::kExhausted,
+        fmt::format("no IPPool gives {} addresses for {} use here ({}): make an IPPool, or "
+                    "change the fields named",
+                    net::to_string(query.family), to_string(query.use),
+                    refused.empty() ? "there is none of this family" : join(refused, "; ")));
   }
   return out;
 }

@@ -23,8 +23,8 @@ std::string_view to_string(AddressUse use);  // "Workload", "Tunnel": the words 
 struct PoolQuery {
   net::Family family = net::Family::kIPv4;
   AddressUse use = AddressUse::kWorkload;
-  std::vector<std::string> pools;   // asked for by name or CIDR; empty: any that fits
-  model::Labels namespace_labels;   // for namespaceSelector; not looked at for tunnels
+  std::vector<std::string> pools;      // asked for by name or CIDR; empty: any that fits
+  model::Labels namespace_labels;      // for namespaceSelector; not looked at for tunnels
   std::optional<net::IpAddr> address;  // asked for; its pool may be any of this use
 };
 

@@ -64,16 +64,18 @@ struct Releaser::Impl : std::enable_shared_from_this<Releaser::Impl> {
     for (const net::Cidr& cidr : job->plan.cooled) by_block[cidr];
     for (const Leak& leak : job->plan.leaks) by_block[leak.block].push_back(leak);
     for (auto& [cidr, leaks] : by_block) {
-      job->steps.push_back([this, cidr = cidr, leaks = std::move(leaks)](const JobPtr& of, Next next) {
-        free_addresses(of, cidr, leaks, options.attempts, std::move(next));
-      });
+      job->steps.push_back(
+          [this, cidr = cidr, leaks = std::move(leaks)](const JobPtr& of, Next next) {
+            free_addresses(of, cidr, leaks, options.attempts, std::move(next));
+          });
     }
     for (const AffinityRepair& repair : job->plan.affinities) {
       job->steps.push_back(
           [this, &repair](const JobPtr& of, Next next) { mend(of, repair, std::move(next)); });
     }
     for (const BlockReturn& block : job->plan.blocks) {
-      job->after.push_back([this, &block](const JobPtr& of, Next next) { give_back(of, block, std::move(next)); });
+      job->after.push_back(
+          [this, &block](const JobPtr& of, Next next) { give_back(of, block, std::move(next)); });
     }
     for (const HandleRemoval& handle : job->plan.handles) {
       job->after.push_back([this, &handle](const JobPtr& of, const Next& next) {
@@ -153,9 +155,10 @@ struct Releaser::Impl : std::enable_shared_from_this<Releaser::Impl> {
               if (!leak.allocation.handle_id.empty()) ++counts[leak.allocation.handle_id];
             }
             for (const auto& [handle, count] : counts) {
-              job->after.push_back([this, handle = handle, cidr, count = count](const JobPtr& of, Next then) {
-                uncount(of, handle, cidr, count, options.attempts, std::move(then));
-              });
+              job->after.push_back(
+                  [this, handle = handle, cidr, count = count](const JobPtr& of, Next then) {
+                    uncount(of, handle, cidr, count, options.attempts, std::move(then));
+                  });
             }
             next();
           };
@@ -307,10 +310,12 @@ Result<CollectionPlan> plan_release(const AddressWorld& world,
       return fail(Errc::kNotFound, fmt::format("address {} is not taken", address.to_string()));
     }
     const AllocationAttributes& owner = *block->attributes_of(*block->ordinal_of(address));
-    plan.leaks.push_back({block->cidr(), *held, std::string(owner.get(kNodeAttribute)),
-                          {std::string(owner.get(kNamespaceAttribute)),
-                           std::string(owner.get(kPodAttribute))},
-                          "asked for"});
+    plan.leaks.push_back(
+        {block->cidr(),
+         *held,
+         std::string(owner.get(kNodeAttribute)),
+         {std::string(owner.get(kNamespaceAttribute)), std::string(owner.get(kPodAttribute))},
+         "asked for"});
   }
   return plan;
 }

@@ -16,7 +16,7 @@
 namespace caracal::ipam {
 
 struct ReleaserOptions {
-  int parallel = 8;  // objects worked on at a time
+  int parallel = 8;   // objects worked on at a time
   int attempts = 10;  // on conflict
   uint32_t cooldown_seconds = 0;
   std::function<Time()> now;  // empty: the system's clock

@@ -16,7 +16,7 @@ class Schedule {
   virtual ~Schedule() = default;
   // Runs fn after the delay, never inside this call; equal delays in the order of calling.
   virtual void after(event::Duration delay, std::function<void()> fn) = 0;
-  virtual event::Clock::time_point now() const = 0;       // never goes back
+  virtual event::Clock::time_point now() const = 0;      // never goes back
   virtual WallClock::time_point wall_clock() const = 0;  // for what other machines read
 };
 

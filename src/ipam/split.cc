@@ -35,35 +35,38 @@ struct Split : std::enable_shared_from_this<Split> {
       if (locked) return self->find(Kind::kPool);
       if (where == Kind::kClusterInformation)
         return self->check_locked(Kind::kShownClusterInformation);
-      self->done(fail(Errc::kConflict,
-                      "the cluster is not locked: spec.datastoreReady of ClusterInformation default "
-                      "must be false while a pool is split, so that no addresses are given out"));
+      self->done(
+          fail(Errc::kConflict,
+               "the cluster is not locked: spec.datastoreReady of ClusterInformation default "
+               "must be false while a pool is split, so that no addresses are given out"));
     });
   }
 
   void find(Kind where) {
-    datastore.list(where, {}, [self = shared_from_this(),
-                               where](Result<std::vector<json::value>> objects) {
-      const bool absent = !objects && (objects.error().code == Errc::kUnsupported ||
-                                       objects.error().code == Errc::kNotFound);
-      if (!objects && !absent) return self->done(fail(objects.error()));
-      const std::string& wanted = self->request.pool;
-      std::vector<std::string> names;
-      if (objects) {
-        for (json::value& object : *objects) {
-          const std::string name(jsonio::get_string(object, {"metadata", "name"}));
-          names.push_back(name);
-          if (name != wanted && jsonio::get_string(object, {"spec", "cidr"}) != wanted) continue;
-          self->kind = where;
-          self->pool = std::move(object);
-          return self->prepare();
-        }
-      }
-      if (where == Kind::kPool) return self->find(Kind::kShownPool);
-      self->done(fail(Errc::kNotFound,
-                      fmt::format("IPPool \"{}\" does not exist: must be the name or CIDR of one of {}",
-                                  wanted, names.empty() ? "(none)" : join(names, ", "))));
-    });
+    datastore.list(
+        where, {}, [self = shared_from_this(), where](Result<std::vector<json::value>> objects) {
+          const bool absent = !objects && (objects.error().code == Errc::kUnsupported ||
+                                           objects.error().code == Errc::kNotFound);
+          if (!objects && !absent) return self->done(fail(objects.error()));
+          const std::string& wanted = self->request.pool;
+          std::vector<std::string> names;
+          if (objects) {
+            for (json::value& object : *objects) {
+              const std::string name(jsonio::get_string(object, {"metadata", "name"}));
+              names.push_back(name);
+              if (name != wanted && jsonio::get_string(object, {"spec", "cidr"}) != wanted)
+                continue;
+              self->kind = where;
+              self->pool = std::move(object);
+              return self->prepare();
+            }
+          }
+          if (where == Kind::kPool) return self->find(Kind::kShownPool);
+          self->done(fail(
+              Errc::kNotFound,
+              fmt::format("IPPool \"{}\" does not exist: must be the name or CIDR of one of {}",
+                          wanted, names.empty() ? "(none)" : join(names, ", "))));
+        });
   }
 
   void prepare() {
@@ -71,8 +74,8 @@ struct Split : std::enable_shared_from_this<Split> {
     const auto text = jsonio::get_string(pool, {"spec", "cidr"});
     const auto cidr = net::Cidr::parse(text);
     if (!cidr) {
-      return done(fail(Errc::kInvalid, fmt::format("IPPool {}: spec.cidr: {}", report.pool,
-                                                   cidr.error().message)));
+      return done(fail(Errc::kInvalid,
+                       fmt::format("IPPool {}: spec.cidr: {}", report.pool, cidr.error().message)));
     }
     report.cidr = *cidr;
     const int usual = cidr->family() == net::Family::kIPv4 ? 26 : 122;
@@ -120,19 +123,18 @@ struct Split : std::enable_shared_from_this<Split> {
 
   // Of a run that was cut off, or another's that only has the name.
   void verify(size_t index) {
-    datastore.get(kind, part_name(index),
-                  [self = shared_from_this(), index](Result<json::value> found) {
-                    if (!found) return self->done(fail(found.error()));
-                    const auto cidr = jsonio::get_string(*found, {"spec", "cidr"});
-                    if (cidr != self->ranges[index].to_string()) {
-                      return self->done(fail(
-                          Errc::kExists,
-                          fmt::format("IPPool {} exists with CIDR {}, and should be made with {}",
-                                      self->part_name(index), cidr,
-                                      self->ranges[index].to_string())));
-                    }
-                    self->make(index + 1);
-                  });
+    datastore.get(
+        kind, part_name(index), [self = shared_from_this(), index](Result<json::value> found) {
+          if (!found) return self->done(fail(found.error()));
+          const auto cidr = jsonio::get_string(*found, {"spec", "cidr"});
+          if (cidr != self->ranges[index].to_string()) {
+            return self->done(
+                fail(Errc::kExists,
+                     fmt::format("IPPool {} exists with CIDR {}, and should be made with {}",
+                                 self->part_name(index), cidr, self->ranges[index].to_string())));
+          }
+          self->make(index + 1);
+        });
   }
 
   void remove() {
@@ -160,13 +162,12 @@ struct SetReady : std::enable_shared_from_this<SetReady> {
       if (code != Errc::kNotFound && code != Errc::kUnsupported)
         return self->done(fail(object.error()));
       if (kind == Kind::kClusterInformation) return self->look(Kind::kShownClusterInformation);
-      self->datastore.create(
-          Kind::kClusterInformation,
-          json::object{{"metadata", {{"name", "default"}}},
-                       {"spec", {{"datastoreReady", self->ready}}}},
-          [self](const Result<json::value>& made) {
-            self->done(made ? Status() : Status(fail(made.error())));
-          });
+      self->datastore.create(Kind::kClusterInformation,
+                             json::object{{"metadata", {{"name", "default"}}},
+                                          {"spec", {{"datastoreReady", self->ready}}}},
+                             [self](const Result<json::value>& made) {
+                               self->done(made ? Status() : Status(fail(made.error())));
+                             });
     });
   }
 
@@ -192,11 +193,12 @@ Result<std::vector<net::Cidr>> split_cidr(const net::Cidr& cidr, int block_bits,
   }
   const int bits = cidr.bits() + std::countr_zero(parts);
   if (bits > block_bits || bits > net::address_bits(cidr.family())) {
-    return fail(Errc::kInvalid,
-                fmt::format("parts: {}: parts of {} would be smaller than its blocks (/{}): must be at "
-                            "most {}",
-                            parts, cidr.to_string(), block_bits,
-                            uint64_t{1} << std::max(0, std::min(16, block_bits - cidr.bits()))));
+    return fail(
+        Errc::kInvalid,
+        fmt::format("parts: {}: parts of {} would be smaller than its blocks (/{}): must be at "
+                    "most {}",
+                    parts, cidr.to_string(), block_bits,
+                    uint64_t{1} << std::max(0, std::min(16, block_bits - cidr.bits()))));
   }
   std::vector<net::Cidr> out;
   for (uint32_t i = 0; i < parts; ++i) out.push_back(nth_block(cidr, bits, i));

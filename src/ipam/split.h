@@ -1,5 +1,5 @@
-// Splits an IPPool into 2^n pools of the same settings, without moving an address: blocks stay where
-// they are, only which pool contains them changes.
+// Splits an IPPool into 2^n pools of the same settings, without moving an address: blocks stay
+// where they are, only which pool contains them changes.
 //
 // The cluster must be locked (ClusterInformation.spec.datastoreReady false), so that no agent gives
 // out addresses meanwhile. Steps: the old pool is disabled, the new ones are made, the old one is

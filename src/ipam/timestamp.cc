@@ -17,8 +17,8 @@ std::string to_text(Time time) {
 
 std::optional<Time> parse_time(std::string_view text) {
   // "YYYY-MM-DDTHH:MM:SS", then an optional fraction, then "Z" or "+HH:MM".
-  if (text.size() < 20 || text[4] != '-' || text[7] != '-' || (text[10] != 'T' && text[10] != 't') ||
-      text[13] != ':' || text[16] != ':') {
+  if (text.size() < 20 || text[4] != '-' || text[7] != '-' ||
+      (text[10] != 'T' && text[10] != 't') || text[13] != ':' || text[16] != ':') {
     return std::nullopt;
   }
   const auto number = [&](size_t at, size_t digits) {

@@ -6,9 +6,7 @@ namespace caracal::ipam {
 
 namespace {
 
-uint64_t saturating_add(uint64_t a, uint64_t b) {
-  return a > UINT64_MAX - b ? UINT64_MAX : a + b;
-}
+uint64_t saturating_add(uint64_t a, uint64_t b) { return a > UINT64_MAX - b ? UINT64_MAX : a + b; }
 
 // Addresses of a range; UINT64_MAX: that many or more.
 uint64_t size_of(const net::Cidr& cidr) {
@@ -118,8 +116,7 @@ std::vector<PoolUsage> pool_usages(const AddressWorld& world) {
     out.pool = pool;
     out.capacity = size_of(pool.cidr);
     const int block_count_bits = std::max(0, pool.block_bits - pool.cidr.bits());
-    out.block_capacity =
-        block_count_bits >= 64 ? UINT64_MAX : uint64_t{1} << block_count_bits;
+    out.block_capacity = block_count_bits >= 64 ? UINT64_MAX : uint64_t{1} << block_count_bits;
     for (const net::Cidr& cidr : reserved_ranges(world, pool.cidr))
       out.reserved = saturating_add(out.reserved, size_of(cidr));
     out.free = out.capacity - std::min(out.capacity, out.reserved);

@@ -1,5 +1,5 @@
-// How full pools and blocks are, and who fills them: what `caracal ipam show` and `blocks` draw, and
-// what metrics count. Pure.
+// How full pools and blocks are, and who fills them: what `caracal ipam show` and `blocks` draw,
+// and what metrics count. Pure.
 #pragma once
 
 #include <cstdint>

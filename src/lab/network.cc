@@ -215,6 +215,8 @@ std::vector<IpBatch> network_commands(const Plan& plan) {
         add_route(batch_of(plan.node_netns(topology.nodes[i].name)), net::Cidr::host(address),
                   plan.outside_router());
       }
+      // Blocks of pools come and go: lab/block_routes.h follows them.
+      if (topology.network.ipam != "pod-cidr") continue;
       for (const net::Cidr& cidr : topology.nodes[i].pod_cidrs)
         add_route(outside, cidr, plan.node_addresses(i));
     }

@@ -22,7 +22,7 @@ Result<std::vector<net::Cidr>> host_prefixes();
 Status share_netns_folder();
 
 // Everything up and addressed when it returns: segments, links, static routes. In a flat lab the
-// outside client has routes to the podCIDRs by way of the nodes, and the nodes to its addresses;
+// outside client has routes to podCIDRs (where they are used) by way of the nodes, nodes to it;
 // with routers, nodes and outside client have default routes, and the host routes to the subnets.
 // Errors: kExists when something of that lab is there already.
 Status create_network(const Plan& plan);

@@ -356,8 +356,7 @@ network: {ipam: pools, bgp: "off", defaultPool: {encapsulation: vxlan-cross-subn
     left = in_node("e1", {"ip", "-4", "route", "show", "dev", "vxlan.calico"}) +
            in_node("e1", {"bridge", "fdb", "show", "dev", "vxlan.calico"}) +
            in_node("e1", {"ip", "neigh", "show", "dev", "vxlan.calico"});
-    return left.find(gone) == std::string::npos && left.find("PERMANENT") == std::string::npos &&
-           left.find("via") == std::string::npos;
+    return left.find(gone) == std::string::npos && left.find(block) == std::string::npos;
   })) << left;
 }
 

@@ -1,7 +1,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <set>
+#include <thread>
 
 #include "base/file.h"
 #include "base/strings.h"
@@ -19,6 +21,7 @@ namespace caracal::lab {
 namespace {
 
 constexpr uint16_t kBgpPort = 179;
+constexpr size_t kWorkers = 8;
 
 struct Block {
   net::Cidr cidr;
@@ -276,26 +279,39 @@ Picture look_at_network(const Lab& lab) {
     out.warnings.push_back(access.error().message);
   }
   const std::vector<Link> links = plan.links();
-  for (size_t i = 0; i < plan.topology.nodes.size(); ++i) {
-    const std::string& name = plan.topology.nodes[i].name;
-    const auto link = plan.find_link(name);
-    PictureNode node;
-    node.name = name;
-    node.segment = segments[link->segment].name;
-    node.mtu = link->mtu;
-    for (const net::IpAddr& address : plan.node_addresses(i))
-      node.addresses.push_back(address.to_string());
-    const Status answer = ask_agent(lab.paths.node_socket(name));
-    node.state = answer ? "ready" : answer.error().message;
-    for (const Block& block : blocks) {
-      if (block.node == name) node.blocks.push_back(block.cidr.to_string());
+  // Each node by a worker: what is asked of the kernel and of an agent takes its time.
+  out.nodes.resize(plan.topology.nodes.size());
+  std::vector<std::vector<std::string>> warnings(out.nodes.size());
+  std::atomic<size_t> next{0};
+  const auto look_at_nodes = [&] {
+    for (size_t i = next++; i < out.nodes.size(); i = next++) {
+      const std::string& name = plan.topology.nodes[i].name;
+      const auto link = plan.find_link(name);
+      PictureNode node;
+      node.name = name;
+      node.segment = segments[link->segment].name;
+      node.mtu = link->mtu;
+      for (const net::IpAddr& address : plan.node_addresses(i))
+        node.addresses.push_back(address.to_string());
+      const Status answer = ask_agent(lab.paths.node_socket(name));
+      node.state = answer ? "ready" : answer.error().message;
+      for (const Block& block : blocks) {
+        if (block.node == name) node.blocks.push_back(block.cidr.to_string());
+      }
+      node.pods = pods.contains(name) ? pods.at(name) : std::vector<std::string>();
+      node.annotations =
+          annotations.contains(name) ? annotations.at(name) : std::map<std::string, std::string>();
+      node.tunnels = tunnels_in(plan.node_netns(name), warnings[i]);
+      node.routes = routes_in(lab, name, blocks, node.tunnels, warnings[i]);
+      out.nodes[i] = std::move(node);
     }
-    node.pods = pods[name];
-    node.annotations = annotations[name];
-    node.tunnels = tunnels_in(plan.node_netns(name), out.warnings);
-    node.routes = routes_in(lab, name, blocks, node.tunnels, out.warnings);
-    out.nodes.push_back(std::move(node));
-  }
+  };
+  std::vector<std::thread> workers;
+  for (size_t i = 0; i < std::min(kWorkers, out.nodes.size()); ++i)
+    workers.emplace_back(look_at_nodes);
+  for (std::thread& worker : workers) worker.join();
+  for (const auto& list : warnings)
+    out.warnings.insert(out.warnings.end(), list.begin(), list.end());
   for (const RouterSpec& router : plan.topology.routers) {
     PictureRouter one;
     one.name = router.name;

@@ -14,9 +14,10 @@
 namespace caracal::lab {
 namespace {
 
-constexpr double kBox = 262, kGap = 18, kPad = 18, kMargin = 28;
+constexpr double kBox = 262, kWideBox = 344;  // the wide one where there are IPv6 blocks
+constexpr double kGap = 18, kPad = 18, kMargin = 28;
 constexpr double kLine = 15, kRouterWidth = 170, kTopWidth = 250, kBar = 30;
-constexpr size_t kLetters = 39;       // of the small fixed-width text, within a box
+constexpr double kLetter = 6.65;      // of the small fixed-width text
 constexpr size_t kNodesWithArcs = 8;  // more, and the arcs would hide the picture
 constexpr double kWidest = 2400, kTitle = 48;
 
@@ -74,7 +75,7 @@ struct Line {
 };
 
 struct Box {
-  double x = 0, y = 0, width = kBox, height = 0;
+  double x = 0, y = 0, width = 0, height = 0;
   double center() const { return x + width / 2; }
   double bottom() const { return y + height; }
 };
@@ -113,7 +114,13 @@ std::vector<Line> lines_of(const PictureNode& node) {
 
 class Drawing {
  public:
-  explicit Drawing(const Picture& picture) : p_(picture) {}
+  explicit Drawing(const Picture& picture) : p_(picture) {
+    for (const PictureNode& node : picture.nodes) {
+      for (const std::string& block : node.blocks) {
+        if (block.find(':') != std::string::npos) box_ = kWideBox;
+      }
+    }
+  }
 
   std::string draw() {
     place_panels();
@@ -144,6 +151,7 @@ class Drawing {
   };
 
   bool flat() const { return p_.routers.empty(); }
+  static size_t letters(double width) { return static_cast<size_t>((width - 24) / kLetter); }
 
   void place_panels() {
     panels_.resize(p_.segments.size());
@@ -173,7 +181,7 @@ class Drawing {
                   : std::clamp<size_t>(
                         static_cast<size_t>(std::ceil(std::sqrt(static_cast<double>(count) * 1.4))),
                         1, 6);
-      panel.box.width = static_cast<double>(columns) * (kBox + kGap) - kGap + 2 * kPad;
+      panel.box.width = static_cast<double>(columns) * (box_ + kGap) - kGap + 2 * kPad;
       if (x > kMargin && x + panel.box.width > kWidest) {
         x = kMargin;
         y += row + 30;
@@ -185,7 +193,7 @@ class Drawing {
       for (size_t first = 0; first < count; first += columns) {
         double tallest = 0;
         for (size_t i = first; i < std::min(count, first + columns); ++i) {
-          Box box{x + kPad + static_cast<double>(i - first) * (kBox + kGap), at, kBox,
+          Box box{x + kPad + static_cast<double>(i - first) * (box_ + kGap), at, box_,
                   40 + kLine * static_cast<double>(lines_of(*panel.nodes[i]).size())};
           tallest = std::max(tallest, box.height);
           boxes_[panel.nodes[i]->name] = box;
@@ -380,7 +388,7 @@ class Drawing {
     rectangle(host, "#ffffff", "#7f8c99", 8);
     text(host.x + 12, host.y + 20, "this machine", 13, "#1d2733", "font-weight=\"bold\"");
     fixed(host.x + 12, host.y + 37, "API server", "#33404d");
-    fixed(host.x + 12, host.y + 52, cut(p_.api, kLetters - 4), "#33404d");
+    fixed(host.x + 12, host.y + 52, cut(p_.api, letters(kTopWidth)), "#33404d");
     rectangle(outside, "#ffffff", "#7f8c99", 8);
     text(outside.x + 12, outside.y + 20, "outside client", 13, "#1d2733", "font-weight=\"bold\"");
     for (size_t i = 0; i < p_.outside.size() && i < 2; ++i)
@@ -410,7 +418,7 @@ class Drawing {
     text(box.x + 12, box.y + 21, node.name, 14, "#1d2733", "font-weight=\"bold\"");
     double y = box.y + 39;
     for (const Line& one : lines_of(node)) {
-      fixed(box.x + 12, y, cut(one.text, kLetters - 3), one.color);
+      fixed(box.x + 12, y, cut(one.text, letters(box_)), one.color);
       y += kLine;
     }
   }
@@ -446,6 +454,7 @@ class Drawing {
   }
 
   const Picture& p_;
+  double box_ = kBox;  // width of a node
   std::string out_;
   std::vector<Panel> panels_;         // of p_.segments
   std::map<std::string, Box> boxes_;  // nodes and routers

@@ -106,7 +106,7 @@ class Engine::State {
       const bool for_hosts = record.host_users > 0;
       const bool right_form =
           record.compiled &&
-          (record.compiled->for_hosts == for_hosts || !record.compiled->has_names());
+          (record.compiled->for_hosts == for_hosts || !record.compiled->has_names);
       if (wanted && right_form && !record.changed) return true;
       if (record.compiled) old.push_back(std::move(record.compiled));
       if (!wanted) return false;

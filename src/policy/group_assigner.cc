@@ -34,9 +34,15 @@ std::vector<ClassPort> GroupAssigner::own_ports(const GroupForm& form, ClassId c
   if (cls == 0 || endpoints_.at(cls).ports == 0) return out;
   const std::vector<ClassPort> ports = endpoints_.ports(endpoints_.at(cls));
   for (const PolicyIndex index : form.policies) {
-    for (const PortName& name : policies_.at(index).compiled->names(form.direction)) {
-      for (const ClassPort& port : ports) {
-        if (port.name == name.name && port.protocol == name.protocol) out.push_back(port);
+    const CompiledPolicy& policy = *policies_.at(index).compiled;
+    if (!policy.has_names) continue;
+    for (const CompiledRule& rule : policy.rules(form.direction)) {
+      for (const auto* names : {&rule.more().own_names, &rule.more().own_not_names}) {
+        for (const PortName& name : *names) {
+          for (const ClassPort& port : ports) {
+            if (port.name == name.name && port.protocol == name.protocol) out.push_back(port);
+          }
+        }
       }
     }
   }
@@ -100,22 +106,27 @@ void GroupAssigner::assign(Assignment& assignment, GroupForm form, ClassId cls,
     set_own(form, addresses.empty() ? OwnFacts() : facts_.facts_of(facts_.identity_of(addresses[0])));
     for (const net::IpAddr& address : addresses) {
       const IdentityId identity = facts_.identity_of(address);
-      if (now.splits.contains(identity)) continue;
+      if (now.splits && now.splits->contains(identity)) continue;
       GroupForm other = form;
       set_own(other, facts_.facts_of(identity));
-      if (!(other.excluded == form.excluded)) now.splits.emplace(identity, groups_.acquire(other));
+      if (!(other.excluded == form.excluded)) now.split(identity, groups_.acquire(other));
     }
-    form.splits = !now.splits.empty();
+    form.splits = now.splits != nullptr;
     now.group = groups_.acquire(form);
   }
   // What both have stays untouched: take first, give back then.
-  for (const auto& [identity, target] : now.splits) take(now.group, identity, target);
+  if (now.splits) {
+    for (const auto& [identity, target] : *now.splits) take(now.group, identity, target);
+  }
   release(assignment);
   assignment = std::move(now);
 }
 
 void GroupAssigner::release(Assignment& assignment) {
-  for (const auto& [identity, target] : assignment.splits) give(assignment.group, identity, target);
+  if (assignment.splits) {
+    for (const auto& [identity, target] : *assignment.splits)
+      give(assignment.group, identity, target);
+  }
   if (assignment.group != 0) groups_.release(assignment.group);
   assignment = {};
 }
@@ -156,18 +167,20 @@ void GroupAssigner::add_split(HostAssignment& host, IdentityId identity) {
   if (form.excluded == host.form.excluded && form.named_ports == host.form.named_ports) return;
   form.splits = false;
   const GroupId target = groups_.acquire(form);
-  host.assignment.splits.emplace(identity, target);
+  host.assignment.split(identity, target);
   take(host.assignment.group, identity, target);
 }
 
 void GroupAssigner::follow(HostAssignment& host, const std::vector<IdentityId>& born,
                            const std::vector<IdentityId>& gone) {
   if (!host.form.splits) return;
+  auto& splits = host.assignment.splits;
   for (const IdentityId identity : gone) {
-    const auto it = host.assignment.splits.find(identity);
-    if (it == host.assignment.splits.end()) continue;
+    if (!splits) break;
+    const auto it = splits->find(identity);
+    if (it == splits->end()) continue;
     give(host.assignment.group, identity, it->second);
-    host.assignment.splits.erase(it);
+    splits->erase(it);
   }
   for (const IdentityId identity : born) add_split(host, identity);
 }

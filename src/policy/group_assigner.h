@@ -8,6 +8,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -20,7 +21,12 @@ namespace caracal::policy {
 // The group of an endpoint in one direction, and those of other own addresses than the first.
 struct Assignment {
   GroupId group = 0;
-  std::map<IdentityId, GroupId> splits;
+  std::unique_ptr<std::map<IdentityId, GroupId>> splits;  // null: none, as for most
+
+  void split(IdentityId identity, GroupId target) {
+    if (!splits) splits = std::make_unique<std::map<IdentityId, GroupId>>();
+    splits->emplace(identity, target);
+  }
 };
 
 // What the rules of a host's form ask of the own address, and what holds for one without predicates.

@@ -29,11 +29,13 @@ void GroupTable::mark_dirty(GroupId id) {
 
 GroupId GroupTable::acquire(const GroupForm& form) {
   std::vector<uint32_t> key;
+  // Most have policies and nothing else.
   key.push_back(static_cast<uint32_t>(form.direction) | static_cast<uint32_t>(form.undecided) << 1 |
-                (form.splits ? 8u : 0u) | (form.by_address ? 16u : 0u));
-  key.push_back(static_cast<uint32_t>(form.policies.size()));
+                (form.splits ? 8u : 0u) | (form.by_address ? 16u : 0u) |
+                static_cast<uint32_t>(form.policies.size()) << 5);
   key.insert(key.end(), form.policies.begin(), form.policies.end());
-  key.push_back(static_cast<uint32_t>(form.excluded.size()));
+  if (!(form.excluded.empty() && form.own_ports.empty() && form.named_ports.empty()))
+    key.push_back(static_cast<uint32_t>(form.excluded.size()));
   key.insert(key.end(), form.excluded.begin(), form.excluded.end());
   for (const ClassPort& port : form.own_ports) {
     key.insert(key.end(), {port.name, port.port, port.protocol.number});
@@ -215,12 +217,15 @@ void GroupTable::rebuild_parts(GroupId id) {
   } else {
     by_source_name_.insert(id);
   }
-  std::vector<Part> old = std::exchange(group.parts, {});
+  if (intervals.empty() && !group.by_port) return;
+  if (!group.by_port) group.by_port = std::make_unique<PortSplits>();
+  std::vector<Part>& parts = group.by_port->parts;
+  std::vector<Part> old = std::exchange(parts, {});
   std::vector<std::pair<desired::PortSplitKey, GroupId>> splits;
   for (const GroupProgram::SourceInterval& interval : intervals) {
     const auto same = [&](const Part& part) { return part.signature == interval.signature; };
-    auto part = std::find_if(group.parts.begin(), group.parts.end(), same);
-    if (part == group.parts.end()) {
+    auto part = std::find_if(parts.begin(), parts.end(), same);
+    if (part == parts.end()) {
       const auto kept = std::find_if(old.begin(), old.end(), same);
       Part next{interval.signature, 0};
       if (kept != old.end()) {
@@ -234,25 +239,28 @@ void GroupTable::rebuild_parts(GroupId id) {
       made.source = interval.first;
       made.form = group.form;
       mark_dirty(next.group);
-      group.parts.push_back(std::move(next));
-      part = std::prev(group.parts.end());
+      parts.push_back(std::move(next));
+      part = std::prev(parts.end());
     }
     splits.push_back({{id, interval.first.space, interval.first.port}, part->group});
   }
-  for (const auto& [key, target] : group.splits) {
+  for (const auto& [key, target] : group.by_port->splits) {
     const bool stays = std::any_of(splits.begin(), splits.end(),
                                    [&](const auto& split) { return split.first == key; });
     if (!stays) tables_.port_splits.erase(key);
   }
   for (const auto& [key, target] : splits) tables_.port_splits.set(key, target);
-  group.splits = std::move(splits);
+  group.by_port->splits = std::move(splits);
+  if (intervals.empty()) group.by_port.reset();
   for (const Part& part : old) drop(part.group);
 }
 
 void GroupTable::drop(GroupId id) {
   Group& group = groups_.at(id);
-  for (const Part& part : std::exchange(group.parts, {})) drop(part.group);
-  for (const auto& [key, target] : group.splits) tables_.port_splits.erase(key);
+  if (group.by_port) {
+    for (const Part& part : group.by_port->parts) drop(part.group);
+    for (const auto& [key, target] : group.by_port->splits) tables_.port_splits.erase(key);
+  }
   index(id, false);
   by_source_name_.erase(id);
   for (const ListId held : group.program.take_held()) temporary_.push_back(held);

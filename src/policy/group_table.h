@@ -11,6 +11,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <queue>
 #include <set>
 #include <unordered_map>
@@ -60,6 +61,10 @@ class GroupTable {
     std::vector<uint32_t> signature;
     GroupId group = 0;
   };
+  struct PortSplits {
+    std::vector<Part> parts;
+    std::vector<std::pair<desired::PortSplitKey, GroupId>> splits;  // as written
+  };
   struct Group {
     ListId key = 0;      // 0: a part
     GroupId parent = 0;  // of a part
@@ -70,8 +75,7 @@ class GroupTable {
     GroupProgram program;
     RowId base = 0;  // the row without any predicate, while `otherwise` or (group, kAnyone) hold it
     bool base_is_otherwise = false;
-    std::vector<Part> parts;
-    std::vector<std::pair<desired::PortSplitKey, GroupId>> splits;  // as written
+    std::unique_ptr<PortSplits> by_port;  // where source ports split it
   };
   struct SpecHash {
     size_t operator()(const GroupProgram::Spec& spec) const;

@@ -39,22 +39,22 @@ CompiledPolicy PolicyCompiler::compile(const PolicyBlob::Rules& rules, bool ingr
   CompiledPolicy out;
   out.for_hosts = for_hosts;
   const auto add = [&](const model::Rule& rule, model::Direction direction,
-                       std::vector<CompiledRule>& to, std::vector<PortName>& names, bool& self) {
+                       std::vector<CompiledRule>& to, bool& self) {
     to.push_back(compile(rule, direction, for_hosts));
-    const CompiledRule& one = to.back();
-    const RareConditions& rare = one.more();
-    names.insert(names.end(), rare.own_names.begin(), rare.own_names.end());
-    names.insert(names.end(), rare.own_not_names.begin(), rare.own_not_names.end());
-    self |= one.has_self();
+    const RareConditions& rare = to.back().more();
+    out.has_names |= !(rare.own_names.empty() && rare.own_not_names.empty());
+    self |= to.back().has_self();
   };
   if (ingress) {
+    out.ingress.reserve(rules.ingress.size());
     for (const model::Rule& rule : rules.ingress) {
-      add(rule, model::Direction::kIngress, out.ingress, out.ingress_names, out.ingress_self);
+      add(rule, model::Direction::kIngress, out.ingress, out.ingress_self);
     }
   }
   if (egress) {
+    out.egress.reserve(rules.egress.size());
     for (const model::Rule& rule : rules.egress) {
-      add(rule, model::Direction::kEgress, out.egress, out.egress_names, out.egress_self);
+      add(rule, model::Direction::kEgress, out.egress, out.egress_self);
     }
   }
   return out;

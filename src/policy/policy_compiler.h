@@ -85,20 +85,16 @@ struct CompiledRule {
 struct CompiledPolicy {
   std::vector<CompiledRule> ingress;
   std::vector<CompiledRule> egress;
-  std::vector<PortName> ingress_names, egress_names;  // own names of all rules of the direction
-  bool ingress_self = false, egress_self = false;     // a rule asks for the own address
-  bool for_hosts = false;                             // has CompiledRule::own
+  bool ingress_self = false, egress_self = false;  // a rule asks for the own address
+  bool has_names = false;                          // a rule has names of own ports
+  bool for_hosts = false;                          // and RareConditions::own for them
 
   const std::vector<CompiledRule>& rules(model::Direction direction) const {
     return direction == model::Direction::kIngress ? ingress : egress;
   }
-  const std::vector<PortName>& names(model::Direction direction) const {
-    return direction == model::Direction::kIngress ? ingress_names : egress_names;
-  }
   bool asks_self(model::Direction direction) const {
     return direction == model::Direction::kIngress ? ingress_self : egress_self;
   }
-  bool has_names() const { return !ingress_names.empty() || !egress_names.empty(); }
 };
 
 class PolicyCompiler {

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "route/testing_network.h"
+#include "route/testing/network.h"
 
 namespace caracal::route {
 namespace {

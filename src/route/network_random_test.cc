@@ -6,7 +6,7 @@
 #include <random>
 
 #include "route/network_engine.h"
-#include "route/testing_network.h"
+#include "route/testing/network.h"
 
 namespace caracal::route {
 namespace {

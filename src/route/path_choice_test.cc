@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "route/testing_network.h"
+#include "route/testing/network.h"
 #include "route/tunnel_parts.h"
 
 namespace caracal::route {

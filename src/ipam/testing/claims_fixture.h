@@ -61,8 +61,7 @@ class ClaimsTest : public ::testing::Test {
     return claims;
   }
   void tell(AddressClaims& claims) {
-    for (const model::IpPool& each : pools)
-      claims.update(model::IpPoolUpdate{each.name, each});
+    for (const model::IpPool& each : pools) claims.update(model::IpPoolUpdate{each.name, each});
     for (const model::IpReservation& each : reservations)
       claims.update(model::IpReservationUpdate{each.name, each});
     claims.update(model::IpamSettingsUpdate{settings});

@@ -48,9 +48,7 @@ void MemoryDatastore::answer(bool write, Action<T> action, std::function<void(Re
   const bool refused = !available_ || chance(faults_.refuse);
   const bool lost = write && !refused && chance(faults_.lose_answer);
   const bool late = write && !refused && !lost && chance(faults_.late);
-  const auto unavailable = [] {
-    return fail(Errc::kUnavailable, "the datastore does not answer");
-  };
+  const auto unavailable = [] { return fail(Errc::kUnavailable, "the datastore does not answer"); };
   const std::weak_ptr<bool> alive = alive_;
   schedule_.after(there, [=, this, done = std::move(done), action = std::move(action)] {
     if (alive.expired()) return;
@@ -143,8 +141,7 @@ Status MemoryDatastore::do_remove(Kind kind, const std::string& name,
   const auto differs = [&](const std::string& wanted, std::string_view field) {
     return !wanted.empty() && wanted != jsonio::get_string(at->second, {"metadata", field});
   };
-  if (differs(precondition.uid, "uid") ||
-      differs(precondition.resource_version, "resourceVersion"))
+  if (differs(precondition.uid, "uid") || differs(precondition.resource_version, "resourceVersion"))
     return fail(Errc::kConflict, fmt::format("{} {} has changed", to_string(kind), name));
   objects_[kind].erase(at);
   ++revision_;
@@ -153,18 +150,19 @@ Status MemoryDatastore::do_remove(Kind kind, const std::string& name,
 }
 
 void MemoryDatastore::create(Kind kind, json::value object, OnObject done) {
-  answer<json::value>(true, [this, kind, object] { return do_create(kind, object); },
-                      std::move(done));
+  answer<json::value>(
+      true, [this, kind, object] { return do_create(kind, object); }, std::move(done));
 }
 
 void MemoryDatastore::update(Kind kind, json::value object, OnObject done) {
-  answer<json::value>(true, [this, kind, object] { return do_update(kind, object); },
-                      std::move(done));
+  answer<json::value>(
+      true, [this, kind, object] { return do_update(kind, object); }, std::move(done));
 }
 
 void MemoryDatastore::remove(Kind kind, std::string name, Precondition precondition, OnDone done) {
-  answer<void>(true, [this, kind, name, precondition] { return do_remove(kind, name, precondition); },
-               std::move(done));
+  answer<void>(
+      true, [this, kind, name, precondition] { return do_remove(kind, name, precondition); },
+      std::move(done));
 }
 
 Result<json::value> MemoryDatastore::put(Kind kind, json::value object) {
