@@ -18,6 +18,7 @@
 #include "lab/lab_parts.h"
 #include "lab/network.h"
 #include "lab/probe.h"
+#include "lab/process.h"
 #include "lab/program_keeper.h"
 
 namespace caracal::lab {
@@ -48,7 +49,14 @@ class NetworkLab : public ::testing::Test {
       if (::access(program(name).c_str(), X_OK) != 0)
         GTEST_SKIP() << program(name) << " is not built";
     }
-    name_ = fmt::format("n{}", ::getpid() % 1'000'000);
+    // What an earlier run left that was killed: its lab is named after its pid.
+    for (const std::string& lab : list_labs()) {
+      const auto pid =
+          lab.starts_with("n") ? parse_decimal(std::string_view(lab).substr(1)) : std::nullopt;
+      if (pid && !find_process(static_cast<pid_t>(*pid)))
+        EXPECT_TRUE(lab_down(lab, [](const std::string&) {}));
+    }
+    name_ = fmt::format("n{}", ::getpid());
   }
   void TearDown() override {
     if (name_.empty()) return;
@@ -166,7 +174,8 @@ class NetworkLab : public ::testing::Test {
   // The paths of a node's routes to another's blocks: {"vxlan", "direct (BGP)", ...}.
   std::set<std::string> paths(const std::string& from, const std::string& to) const {
     std::set<std::string> out;
-    for (const json::value& node : jsonio::get_array(asked({"lab", "show"}), {"nodes"})) {
+    const json::value shown = asked({"lab", "show"});
+    for (const json::value& node : jsonio::get_array(shown, {"nodes"})) {
       if (jsonio::get_string(node, {"name"}) != from) continue;
       for (const json::value& route : jsonio::get_array(node, {"routes"})) {
         if (jsonio::get_string(route, {"node"}) == to) {
@@ -372,7 +381,8 @@ class BgpLab : public NetworkLab {
   }
   size_t sessions_up() const {
     size_t out = 0;
-    for (const json::value& one : jsonio::get_array(asked({"lab", "show"}), {"sessions"}))
+    const json::value shown = asked({"lab", "show"});
+    for (const json::value& one : jsonio::get_array(shown, {"sessions"}))
       out += jsonio::get_bool(one, {"established"}) ? 1 : 0;
     return out;
   }
