@@ -53,8 +53,9 @@ class NetworkLab : public ::testing::Test {
     for (const std::string& lab : list_labs()) {
       const auto pid =
           lab.starts_with("n") ? parse_decimal(std::string_view(lab).substr(1)) : std::nullopt;
-      if (pid && !find_process(static_cast<pid_t>(*pid)))
+      if (pid && !find_process(static_cast<pid_t>(*pid))) {
         EXPECT_TRUE(lab_down(lab, [](const std::string&) {}));
+      }
     }
     name_ = fmt::format("n{}", ::getpid());
   }

@@ -1,5 +1,5 @@
-// EndpointStatus, HostEndpointStatus: what the calculation made of one workload interface, or of one
-// host endpoint, for status and explain.
+// EndpointStatus, HostEndpointStatus: what the calculation made of one workload interface, or of
+// one host endpoint, for status and explain.
 #pragma once
 
 #include <map>

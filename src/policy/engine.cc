@@ -104,9 +104,8 @@ class Engine::State {
       PolicyRecord& record = policies.at(index);
       const bool wanted = record.users > 0 && !record.staged;
       const bool for_hosts = record.host_users > 0;
-      const bool right_form =
-          record.compiled &&
-          (record.compiled->for_hosts == for_hosts || !record.compiled->has_names);
+      const bool right_form = record.compiled && (record.compiled->for_hosts == for_hosts ||
+                                                  !record.compiled->has_names);
       if (wanted && right_form && !record.changed) return true;
       if (record.compiled) old.push_back(std::move(record.compiled));
       if (!wanted) return false;

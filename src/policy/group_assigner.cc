@@ -21,8 +21,7 @@ bool self_holds(const CompiledRule& rule, const OwnFacts& own) {
 
 }  // namespace
 
-bool GroupAssigner::asks_self(const NumberList& policies,
-                              model::Direction direction) const {
+bool GroupAssigner::asks_self(const NumberList& policies, model::Direction direction) const {
   return std::any_of(policies.begin(), policies.end(), [&](PolicyIndex p) {
     const auto& compiled = policies_.at(p).compiled;
     return compiled && compiled->asks_self(direction);
@@ -103,7 +102,8 @@ void GroupAssigner::assign(Assignment& assignment, GroupForm form, ClassId cls,
     // The group itself is for the first address; numbers of identities depend on history.
     std::vector<net::IpAddr> addresses = own_addresses;
     sort_unique(addresses);
-    set_own(form, addresses.empty() ? OwnFacts() : facts_.facts_of(facts_.identity_of(addresses[0])));
+    set_own(form,
+            addresses.empty() ? OwnFacts() : facts_.facts_of(facts_.identity_of(addresses[0])));
     for (const net::IpAddr& address : addresses) {
       const IdentityId identity = facts_.identity_of(address);
       if (now.splits && now.splits->contains(identity)) continue;

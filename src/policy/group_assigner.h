@@ -2,9 +2,9 @@
 // of the endpoint itself: its named ports and its own address.
 //
 // Where rules tell own addresses apart, all but those of one kind lead to another group, by the
-// identity of the own address. A pod's are those of its interface; a host's may be any address there
-// is, so every identity that such a rule can tell from an address without predicates has an entry.
-// Shared by LocalEndpoints and HostEndpoints; writes the table `own_splits`.
+// identity of the own address. A pod's are those of its interface; a host's may be any address
+// there is, so every identity that such a rule can tell from an address without predicates has an
+// entry. Shared by LocalEndpoints and HostEndpoints; writes the table `own_splits`.
 #pragma once
 
 #include <map>
@@ -29,7 +29,8 @@ struct Assignment {
   }
 };
 
-// What the rules of a host's form ask of the own address, and what holds for one without predicates.
+// What the rules of a host's form ask of the own address, and what holds for one without
+// predicates.
 struct HostAssignment {
   Assignment assignment;
   GroupForm form;  // of the group itself

@@ -29,8 +29,8 @@ struct OwnSets {
 OwnSets own_sets(const CompiledRule& rule, uint32_t ordinal, const GroupForm& form) {
   OwnSets out;
   if (form.by_address) {
-    const auto first =
-        std::lower_bound(form.named_ports.begin(), form.named_ports.end(), OwnPort{.rule = ordinal});
+    const auto first = std::lower_bound(form.named_ports.begin(), form.named_ports.end(),
+                                        OwnPort{.rule = ordinal});
     for (auto at = first; at != form.named_ports.end() && at->rule == ordinal; ++at)
       (at->negative ? out.not_named : out.named).add(PortSet::one(at->protocol, at->port));
     return out;
@@ -407,8 +407,7 @@ std::vector<GroupProgram::SourceInterval> GroupProgram::cut_sources(
     }
     if (form.direction == model::Direction::kEgress) return;
     const EndNames& far = rule.more().far;
-    for (const auto* families :
-         {&far.families, &far.any_families, &far.not_families}) {
+    for (const auto* families : {&far.families, &far.any_families, &far.not_families}) {
       for (const PredicateId family : *families) {
         for (const PredicateId id : registry.resolved_of(family)) {
           const auto numbers = PortSet::range(registry.protocol_of(id), registry.ports_of(id));

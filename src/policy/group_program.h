@@ -24,7 +24,7 @@ enum class Undecided : uint8_t {
 
 // A port that a name of a rule means at the local end.
 struct OwnPort {
-  uint32_t rule = 0;    // counted over all policies of a form
+  uint32_t rule = 0;      // counted over all policies of a form
   bool negative = false;  // of a name that must not match
   net::Protocol protocol;
   uint16_t port = 0;
@@ -37,10 +37,10 @@ struct GroupForm {
   Undecided undecided = Undecided::kAllowed;
   // Its endpoints' other addresses lead to other groups; their packets from here are of the first.
   bool splits = false;
-  NumberList policies;  // PolicyIndex, in the order of evaluation
-  std::vector<ClassPort> own_ports;   // what the local end's port names mean; sorted
-  // Of hosts: the local end is whatever has the own address, and `named_ports` (sorted) is what names
-  // mean there, rule by rule.
+  NumberList policies;               // PolicyIndex, in the order of evaluation
+  std::vector<ClassPort> own_ports;  // what the local end's port names mean; sorted
+  // Of hosts: the local end is whatever has the own address, and `named_ports` (sorted) is what
+  // names mean there, rule by rule.
   bool by_address = false;
   std::vector<OwnPort> named_ports;
   // Rules, counted over all policies, that do not hold for the own address; sorted.
@@ -106,7 +106,7 @@ class GroupProgram {
     ListId ports = 0;
     uint32_t tier : 24 = 0;
     model::Action action : 4 = model::Action::kAllow;
-    bool plain : 1 = true;            // matches on `ports` wherever it is led to; else see matched()
+    bool plain : 1 = true;  // matches on `ports` wherever it is led to; else see matched()
     bool source_by_name : 1 = false;  // its source ports match by name only
   };
   // A predicate leads to a step, or (kConcerned) only to those that any identity may match.
@@ -134,11 +134,11 @@ class GroupProgram {
   Undecided undecided_ = Undecided::kAllowed;
   std::optional<SourcePort> source_;
   std::vector<Step> steps_;
-  NumberList tier_defaults_;     // of model::Action
-  NumberList always_;            // steps that any identity may match
-  std::vector<Lead> leads_;      // sorted; families by theirs
-  NumberList source_families_;   // of PredicateId; sorted
-  NumberList held_;              // port sets
+  NumberList tier_defaults_;    // of model::Action
+  NumberList always_;           // steps that any identity may match
+  std::vector<Lead> leads_;     // sorted; families by theirs
+  NumberList source_families_;  // of PredicateId; sorted
+  NumberList held_;             // port sets
   bool monotone_ = true;
   bool has_sources_ = false;
 };

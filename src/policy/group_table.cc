@@ -68,11 +68,9 @@ void GroupTable::policies_changed(const std::vector<PolicyIndex>& recompiled) {
   if (recompiled.empty()) return;
   for (auto& [id, group] : groups_) {
     if (group.dirty || group.parent != 0) continue;  // parts follow their group
-    const bool changed = std::any_of(group.form.policies.begin(), group.form.policies.end(),
-                                     [&](PolicyIndex p) {
-                                       return std::binary_search(recompiled.begin(),
-                                                                 recompiled.end(), p);
-                                     });
+    const bool changed = std::any_of(
+        group.form.policies.begin(), group.form.policies.end(),
+        [&](PolicyIndex p) { return std::binary_search(recompiled.begin(), recompiled.end(), p); });
     if (changed) mark_dirty(id);
   }
 }

@@ -120,7 +120,7 @@ class GroupTable {
   std::vector<GroupId> by_key_;  // by list of keys_
   std::queue<GroupId> dirty_;
   std::vector<GroupId> unused_;
-  std::vector<NumberList> by_term_;  // of GroupId, by term
+  std::vector<NumberList> by_term_;   // of GroupId, by term
   std::set<GroupId> by_source_name_;  // groups whose source ports depend on names
   // Within one update: specs already worked out (rows held), and port sets held for them.
   std::unordered_map<GroupProgram::Spec, RowId, SpecHash> known_specs_;

@@ -263,14 +263,15 @@ std::map<std::string, HostEndpointStatus> HostEndpoints::statuses() const {
     }
     for (const std::string& interface : status.interfaces) {
       if (interface != kEveryInterface && !interfaces_.contains(interface))
-        status.errors.push_back(fmt::format("there is no interface {} on node {}", interface, node_));
+        status.errors.push_back(
+            fmt::format("there is no interface {} on node {}", interface, node_));
     }
     if (!profile_allows(record.endpoint)) {
       const auto& profiles = record.endpoint.profiles;
-      status.errors.push_back(
-          fmt::format("{}: what no policy decides of the host's own traffic is denied",
-                      profiles.empty() ? std::string("it has no profile")
-                                       : fmt::format("profile {} allows nothing", profiles.front())));
+      status.errors.push_back(fmt::format(
+          "{}: what no policy decides of the host's own traffic is denied",
+          profiles.empty() ? std::string("it has no profile")
+                           : fmt::format("profile {} allows nothing", profiles.front())));
     }
     std::set<PolicyIndex> told;
     for (const HostHook hook : kHooks) {

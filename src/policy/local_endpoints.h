@@ -97,7 +97,7 @@ class LocalEndpoints {
   Tables tables_;
   std::map<std::string, Record> records_;
   std::set<Record*, ByPod> by_pod_;
-  bool any_dirty_ = false;         // a record whose policies, or groups, are not known
+  bool any_dirty_ = false;        // a record whose policies, or groups, are not known
   std::set<std::string> asking_;  // interfaces of records with `asks_self`
 };
 

@@ -1,7 +1,8 @@
 // NumberList: a vector of 32-bit numbers in 16 bytes; up to two are kept in the object itself.
 //
-// Most lists of the calculation have one or two members (the policies of an endpoint, the groups that
-// a predicate leads to) and there are hundreds of thousands of them, where every allocation counts.
+// Most lists of the calculation have one or two members (the policies of an endpoint, the groups
+// that a predicate leads to) and there are hundreds of thousands of them, where every allocation
+// counts.
 #pragma once
 
 #include <algorithm>

@@ -97,8 +97,7 @@ PeerList PolicyCompiler::compile_peers(const std::vector<model::Peer>& peers, bo
 
 // The names go back, everything else into `numbers`.
 std::vector<PortName> PolicyCompiler::split_names(const std::vector<model::PortMatch>& ports,
-                                                  PortSet& numbers,
-                                                  RareConditions& rare) {
+                                                  PortSet& numbers, RareConditions& rare) {
   std::vector<PortName> names;
   for (const model::PortMatch& port : ports) {
     if (const auto* name = std::get_if<std::string>(&port.port)) {

@@ -79,7 +79,9 @@ struct CompiledRule {
   std::unique_ptr<RareConditions> rare;  // null: none of them
 
   const RareConditions& more() const;
-  bool has_self() const { return rare && !(rare->self_all_of.empty() && rare->self_none_of.empty()); }
+  bool has_self() const {
+    return rare && !(rare->self_all_of.empty() && rare->self_none_of.empty());
+  }
 };
 
 struct CompiledPolicy {

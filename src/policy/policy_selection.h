@@ -16,14 +16,12 @@ constexpr size_t place_of(model::Direction direction) { return static_cast<size_
 
 // The policies of one endpoint, staged ones among them.
 struct Selection {
-  ClassId cls = 0;                                   // 0: no policy selects it
-  bool dirty = true;                                 // nothing is known yet
-  bool host = false;                                 // of a host endpoint
-  std::array<NumberList, 2> policies;                // by direction, in the order of evaluation
+  ClassId cls = 0;                     // 0: no policy selects it
+  bool dirty = true;                   // nothing is known yet
+  bool host = false;                   // of a host endpoint
+  std::array<NumberList, 2> policies;  // by direction, in the order of evaluation
 
-  const NumberList& of(model::Direction direction) const {
-    return policies[place_of(direction)];
-  }
+  const NumberList& of(model::Direction direction) const { return policies[place_of(direction)]; }
 };
 
 class PolicySelector {

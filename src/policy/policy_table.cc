@@ -233,7 +233,8 @@ void PolicyTable::set(const model::PolicyUpdate& update) {
     const bool same = same_place && record.target == now.target && record.hook == now.hook &&
                       record.applies_ingress == now.applies_ingress &&
                       record.applies_egress == now.applies_egress && record.staged == now.staged &&
-                      record.closes_tier == now.closes_tier && record.rules == now.rules && same_text(record.invalid, now.invalid);
+                      record.closes_tier == now.closes_tier && record.rules == now.rules &&
+                      same_text(record.invalid, now.invalid);
     if (same) {
       release_parts(now);
       return;

@@ -95,8 +95,8 @@ PredicateId PredicateRegistry::acquire(const Question& q) {
   now.port = q.port;
   if (now.port.name != 0) strings_.retain(now.port.name);
   const uint64_t hash = now.hash();
-  const PredicateId known = by_content_.find(
-      hash, [&](PredicateId id) { return predicates_[id].asks_the_same(now); });
+  const PredicateId known =
+      by_content_.find(hash, [&](PredicateId id) { return predicates_[id].asks_the_same(now); });
   if (known != 0) {
     release_parts(now);
     ++predicates_[known].users;
@@ -287,7 +287,8 @@ const std::vector<PredicateId>& PredicateRegistry::loose_for(StringId ns) {
   const auto [it, added] = loose_cache_.try_emplace(ns);
   if (added) {
     for (const PredicateId id : loose_) {
-      if (namespaces_.matches(selectors_.at(predicates_[id].namespaces), ns)) it->second.push_back(id);
+      if (namespaces_.matches(selectors_.at(predicates_[id].namespaces), ns))
+        it->second.push_back(id);
     }
   }
   return it->second;

@@ -59,9 +59,7 @@ class PredicateRegistry {
     return predicates_[resolved].port.protocol;
   }
   net::PortRange ports_of(PredicateId resolved) const { return predicates_[resolved].range; }
-  const NumberList& resolved_of(PredicateId family) const {
-    return predicates_[family].resolved;
-  }
+  const NumberList& resolved_of(PredicateId family) const { return predicates_[family].resolved; }
   // Families whose resolved predicates are others than at the last call. May repeat.
   std::vector<PredicateId> take_changed_families() { return std::exchange(changed_families_, {}); }
 
@@ -96,7 +94,7 @@ class PredicateRegistry {
     SelectorId pods = 0;
     SelectorId namespaces = 0;
     StringId in_namespace = 0;
-    bool alive = false;     // may be found by what it asks for
+    bool alive = false;  // may be found by what it asks for
     bool inherited = false;
     bool service = false;   // endpoints of services, nothing else
     bool any_port = false;  // a family of every port

@@ -154,8 +154,8 @@ TEST_F(NftDriverRootTest, DamagedDerivedElementsAreRepairedInPlace) {
         "flush set inet caracal wide", "flush map inet caracal host_policy_ingress",
         "flush map inet caracal host_group_egress", "flush set inet caracal failsafe_ingress",
         "flush map inet caracal failsafe_net4", "flush map inet caracal to_host",
-        "flush set inet caracal full_ingress",
-        "flush map inet caracal otherwise", "add element inet caracal logged { 0x9 . 0x9 }",
+        "flush set inet caracal full_ingress", "flush map inet caracal otherwise",
+        "add element inet caracal logged { 0x9 . 0x9 }",
         "add element inet caracal refused { 0x9 . 0x9 }"}) {
     SCOPED_TRACE(damage);
     nft({damage});
@@ -399,8 +399,9 @@ TEST_F(NftDriverRootTest, DescribeShowsTheChangeAndMakesNone) {
   expect_kernel_holds(tables);
   PolicyDelta part;
   part.wide_rows.add = {{3, PortSpace::kTcp, 100, 200}};
-  EXPECT_THAT(driver_->describe(part),
-              testing::StartsWith("# rules of table inet caracal are written anew, with wide rows\n"));
+  EXPECT_THAT(
+      driver_->describe(part),
+      testing::StartsWith("# rules of table inet caracal are written anew, with wide rows\n"));
   ASSERT_TRUE(driver_->apply(part));
   PolicyDelta away;
   away.wide_rows.erase = part.wide_rows.add;
@@ -424,7 +425,8 @@ TEST_F(NftDriverRootTest, PartsThatNothingNeedsGoWithTheLastEntryOfTheirs) {
   EXPECT_EQ(nft({"-p", "list", "ruleset"}), before);
   EXPECT_EQ(sync(plain).messages, 0u);
 
-  // One part after the other goes, the others stay; each state is as a restarted agent would make it.
+  // One part after the other goes, the others stay; each state is as a restarted agent would make
+  // it.
   ASSERT_TRUE(driver_->apply(desired::difference(plain, everything)));
   PolicyTables less = everything;
   for (int part = 0; part < 5; ++part) {

@@ -148,24 +148,12 @@ class PodRules : public RuleWriter {
 }  // namespace
 
 const Layout& layout_of(Family family) {
-  static const Layout v4 = {Family::kIPv4,
-                            NFPROTO_IPV4,
-                            12,
-                            16,
-                            4,
-                            SetId::kSource4,
-                            SetId::kIdentity4,
-                            SetId::kRange4,
-                            SetId::kFailsafeNet4};
-  static const Layout v6 = {Family::kIPv6,
-                            NFPROTO_IPV6,
-                            8,
-                            24,
-                            16,
-                            SetId::kSource6,
-                            SetId::kIdentity6,
-                            SetId::kRange6,
-                            SetId::kFailsafeNet6};
+  static const Layout v4 = {
+      Family::kIPv4,  NFPROTO_IPV4,        12, 16, 4, SetId::kSource4, SetId::kIdentity4,
+      SetId::kRange4, SetId::kFailsafeNet4};
+  static const Layout v6 = {
+      Family::kIPv6,  NFPROTO_IPV6,        8, 24, 16, SetId::kSource6, SetId::kIdentity6,
+      SetId::kRange6, SetId::kFailsafeNet6};
   return family == Family::kIPv4 ? v4 : v6;
 }
 

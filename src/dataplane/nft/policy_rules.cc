@@ -132,8 +132,8 @@ class Judge {
   void own_known(const std::string& chain, const std::string& to) const {
     RuleBuilder r = writer_.rule(chain);
     writer_.add(own_address(r).map(layout_.identity, kScratch, kPairSecond).go_to(to),
-                fmt::format("if the own address, {}, is in @{}",
-                            place_.ingress ? "daddr" : "saddr", spec_of(layout_.identity).name));
+                fmt::format("if the own address, {}, is in @{}", place_.ingress ? "daddr" : "saddr",
+                            spec_of(layout_.identity).name));
   }
   // A connection that was ended by deleting its entry must not come back from its middle.
   void mid_stream(const std::string& chain) const {

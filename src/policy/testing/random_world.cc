@@ -79,7 +79,8 @@ model::Update RandomWorld::policy_change() {
   model::PolicyUpdate update{id, {}, {}};
   if (parts_.one_in(5)) return update;
   if (!parts_.one_in(20)) update.value = parts_.policy(id);
-  if (!update.value || parts_.one_in(parts_.options().tiers ? 10 : 20)) update.invalid = "spec: made invalid by the test";
+  if (!update.value || parts_.one_in(parts_.options().tiers ? 10 : 20))
+    update.invalid = "spec: made invalid by the test";
   return update;
 }
 
