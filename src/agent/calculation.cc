@@ -142,8 +142,9 @@ uint64_t Calculation::flush() {
   return dataplane_->apply_policy(delta);
 }
 
-void Calculation::flush_then(Done done) {
-  const uint64_t sequence = flush();
+void Calculation::flush_then(Done done) { when_applied(flush(), std::move(done)); }
+
+void Calculation::when_applied(uint64_t sequence, Done done) {
   if (sequence <= applied_.sequence) {
     loop_.post(std::move(done));
   } else {

@@ -50,6 +50,8 @@ class Calculation {
   void remove_endpoint(const std::string& interface);
   // Computes and sends what has gathered; `done` runs when the kernel has it, or has refused it.
   void flush_then(Done done);
+  // `done` runs when the dataplane has dealt with the submission of this number.
+  void when_applied(uint64_t sequence, Done done);
 
   // Is the pod in the world? `wake` runs once when it appears.
   bool knows_pod(const model::ObjectName& name) const { return pods_.contains(name); }

@@ -20,7 +20,7 @@ struct Options {
   bool end_connections = true;
 
   // The pod network (docs/design/network.md).
-  bool pools = true;          // addresses from the cluster's pools; else from the node's pod CIDRs
+  bool pools = true;           // addresses from the cluster's pools; else from the node's pod CIDRs
   bool write_handles = false;  // IPAMHandle objects as well (docs/design/ipam.md)
   bool bgp = true;             // where something needs it; else never
   std::string bird = "bird";   // program

@@ -40,7 +40,10 @@ PodNetwork::PodNetwork(event::Loop& loop, const Options& options, kube::Client& 
       engine_({.node = options.node_name, .pod_cidrs = !options.pools}),
       annotations_(client, options.node_name),
       addressing_(annotations_),
-      tunnels_(loop, options, annotations_, tunnels),
+      tunnels_(loop, options, annotations_, tunnels,
+               [this](const OwnTunnel& own, std::function<void()> done) {
+                 prepare_tunnel(own, std::move(done));
+               }),
       default_pools_(client, options),
       flush_seconds_(metrics.histogram("caracal_network_calculation_seconds",
                                        "Time of one calculation of routes and tunnels")),
@@ -63,8 +66,53 @@ void PodNetwork::update(const model::NetworkUpdate& update) {
     }
     route_metric_ = metric;
   }
-  engine_.apply(update);
+  if (const auto* node = std::get_if<model::NodeNetworkUpdate>(&update);
+      node != nullptr && node->key == options_.node_name) {
+    own_ = node->value;
+    engine_.apply(with_own_tunnels());
+  } else {
+    engine_.apply(update);
+  }
   schedule_flush();
+}
+
+// Our own devices come before the others are told of them.
+void PodNetwork::prepare_tunnel(const OwnTunnel& own, std::function<void()> done) {
+  if (own.address) {
+    own_tunnels_.insert_or_assign(own.kind, own);
+  } else {
+    own_tunnels_.erase(own.kind);
+  }
+  if (own_) engine_.apply(with_own_tunnels());
+  prepared_.push_back(std::move(done));
+  schedule_flush();
+}
+
+model::NodeNetworkUpdate PodNetwork::with_own_tunnels() const {
+  model::NodeNetworkUpdate update{options_.node_name, own_};
+  if (!update.value) return update;
+  for (const auto& [kind, own] : own_tunnels_) {
+    using Kind = OwnTunnel::Kind;
+    switch (kind) {
+      case Kind::kVxlanV4:
+        update.value->v4.vxlan_address = own.address;
+        break;
+      case Kind::kVxlanV6:
+        update.value->v6.vxlan_address = own.address;
+        break;
+      case Kind::kIpip:
+        update.value->ipip_address = own.address;
+        break;
+      case Kind::kWireguardV4:
+      case Kind::kWireguardV6: {
+        auto& family = kind == Kind::kWireguardV4 ? update.value->v4 : update.value->v6;
+        family.wireguard_address = own.address;
+        family.wireguard_key = own.key;
+        break;
+      }
+    }
+  }
+  return update;
 }
 
 void PodNetwork::set_own_node(const model::Node& node) {
@@ -127,14 +175,19 @@ void PodNetwork::flush() {
     told_mtu_ = mtu;
     if (pod_mtu_changed_) pod_mtu_changed_(mtu);
   }
-  if (delta.empty()) return;
+  if (delta.empty()) {
+    for (const auto& done : std::exchange(prepared_, {})) done();
+    return;
+  }
   if (delta.rules || delta.devices) tell_failsafes();
   log::debug("network computed", {{"routes", delta.routes.size()},
                                   {"vxlan_peers", delta.vxlan_peers.size()},
                                   {"devices", delta.devices},
                                   {"rules", delta.rules}});
   routes_.set(static_cast<double>(engine_.network().routes.size()));
-  dataplane_.apply_network(delta, engine_.network());
+  const uint64_t sequence = dataplane_.apply_network(delta, engine_.network());
+  for (auto& done : std::exchange(prepared_, {}))
+    calculation_.when_applied(sequence, std::move(done));
   apply_routes(tunnel::block_route_delta(delta, engine_.network(), {.metric = route_metric_}));
   // Looks at every node: not with every event.
   if (!problem_timer_.active())

@@ -63,6 +63,8 @@ class PodNetwork {
   void look_at_pools();
   void log_problems();
   void tell_failsafes();
+  void prepare_tunnel(const OwnTunnel& own, std::function<void()> done);
+  model::NodeNetworkUpdate with_own_tunnels() const;
   void apply_routes(dataplane::fib::RouteDelta delta);
 
   event::Loop& loop_;
@@ -74,7 +76,10 @@ class PodNetwork {
   NodeAddressing addressing_;
   TunnelAddresses tunnels_;
   DefaultPools default_pools_;
-  std::map<std::string, net::Family> pools_;  // by name
+  std::map<std::string, net::Family> pools_;          // by name
+  std::optional<model::NodeNetwork> own_;             // as the API has it
+  std::map<OwnTunnel::Kind, OwnTunnel> own_tunnels_;  // ours, told or not
+  std::vector<std::function<void()>> prepared_;       // wait for the next flush to be applied
   uint32_t route_metric_ = 0;
   bool bgp_ = false;
   std::set<dataplane::fib::RouteKey> leaving_;  // BIRD may have them soon

@@ -35,8 +35,13 @@ constexpr std::array<KindWords, 5> kWords = {
 }  // namespace
 
 TunnelAddresses::TunnelAddresses(event::Loop& loop, const Options& options,
-                                 NodeAnnotations& annotations, TunnelAddressSource& source)
-    : loop_(loop), options_(options), annotations_(annotations), source_(source) {}
+                                 NodeAnnotations& annotations, TunnelAddressSource& source,
+                                 Prepare prepare)
+    : loop_(loop),
+      options_(options),
+      annotations_(annotations),
+      source_(source),
+      prepare_(std::move(prepare)) {}
 
 void TunnelAddresses::set_node(const model::Node& node) {
   known_ = true;
@@ -59,7 +64,6 @@ void TunnelAddresses::look(size_t kind) {
   const KindWords& words = kWords[kind];
   if (tunnel.needed) {
     tunnel.give_up.reset();
-    if (words.key_annotation != nullptr) tell_key(kind, true);
     if (!tunnel.have && !tunnel.acquiring && !tunnel.retry.active()) acquire(kind);
     return;
   }
@@ -105,7 +109,8 @@ void TunnelAddresses::give_up(size_t kind) {
   const KindWords& words = kWords[kind];
   log::info("a tunnel address is no longer needed", {{"type", words.type}});
   annotations_.want(words.annotation, std::nullopt);
-  if (words.key_annotation != nullptr) tell_key(kind, false);
+  if (words.key_annotation != nullptr) annotations_.want(words.key_annotation, std::nullopt);
+  prepare_({static_cast<OwnTunnel::Kind>(kind), std::nullopt, {}}, [] {});
   tunnel.have = false;
   tunnel.acquiring = true;  // until the answer: a new need waits for it
   source_.release_tunnel(words.handle + options_.node_name, [this, kind](const Status& released) {
@@ -118,19 +123,14 @@ void TunnelAddresses::give_up(size_t kind) {
   });
 }
 
-void TunnelAddresses::tell_key(size_t kind, bool needed) {
-  if (!needed) {
-    annotations_.want(kWords[kind].key_annotation, std::nullopt);
-    return;
-  }
+std::string TunnelAddresses::own_key(size_t kind) {
+  if (kWords[kind].key_annotation == nullptr) return {};
   // A small file, read or written once; both families have the same key.
-  const auto key = load_wireguard_keys(key_path(options_));
-  if (!key) {
-    tunnels_[kind].error = key.error().message;
-    log::error("no WireGuard key", {{"error", key.error().message}});
-    return;
-  }
-  annotations_.want(kWords[kind].key_annotation, key->open.to_string());
+  const auto keys = load_wireguard_keys(key_path(options_));
+  if (keys) return keys->open.to_string();
+  tunnels_[kind].error = keys.error().message;
+  log::error("no WireGuard key", {{"error", keys.error().message}});
+  return {};
 }
 
 json::array TunnelAddresses::problems() const {

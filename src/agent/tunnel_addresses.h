@@ -3,12 +3,14 @@
 //
 // On the calculation loop. The address of a tunnel comes from where pods' addresses come from: a
 // pool that allows the use Tunnel, or the first two addresses of the node's pod CIDR, which no pod
-// gets. It is told only once it is this node's. It is given up some time after the need has ended,
-// when the other nodes have changed their routes: a device that goes too soon loses packets.
+// gets. It is told only once the device stands, since the other nodes send there from then on. It
+// is given up some time after the need has ended, when the other nodes have changed their routes: a
+// device that goes too soon loses packets.
 #pragma once
 
 #include <array>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "agent/node_annotations.h"
@@ -32,10 +34,20 @@ class TunnelAddressSource {
   virtual void release_tunnel(const std::string& handle, std::function<void(Status)> done) = 0;
 };
 
+// A tunnel this node can have now, though the others do not know of it yet.
+struct OwnTunnel {
+  enum class Kind : uint8_t { kVxlanV4, kVxlanV6, kIpip, kWireguardV4, kWireguardV6 };
+  Kind kind = Kind::kVxlanV4;
+  std::optional<net::IpAddr> address;  // none: the tunnel is given up
+  std::string key;                     // public, of WireGuard
+};
+
 class TunnelAddresses {
  public:
+  // Makes the device; `done` when the kernel has it, or has refused it.
+  using Prepare = std::function<void(const OwnTunnel&, std::function<void()> done)>;
   TunnelAddresses(event::Loop& loop, const Options& options, NodeAnnotations& annotations,
-                  TunnelAddressSource& source);
+                  TunnelAddressSource& source, Prepare prepare);
 
   void set_needs(const route::TunnelNeeds& needs);
   void set_node(const model::Node& node);
@@ -60,12 +72,13 @@ class TunnelAddresses {
   void look(size_t kind);
   void acquire(size_t kind);
   void give_up(size_t kind);
-  void tell_key(size_t kind, bool needed);
+  std::string own_key(size_t kind);
 
   event::Loop& loop_;
   const Options& options_;
   NodeAnnotations& annotations_;
   TunnelAddressSource& source_;
+  Prepare prepare_;
   bool known_ = false;  // the Node has been seen
   model::Labels seen_;
   std::array<Tunnel, kKinds> tunnels_;

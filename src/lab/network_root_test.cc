@@ -316,8 +316,8 @@ network: {ipam: pools, bgp: "off", defaultPool: {encapsulation: vxlan-cross-subn
   ASSERT_TRUE(near && far);
   const auto set_mode = [&](const char* mode) {
     const auto patched =
-        client_->patch("/apis/crd.projectcalico.org/v1/ippools/default-ipv4-ippool",
-                       kube::kMergePatch, {{"spec", json::object{{"vxlanMode", mode}}}});
+        client_->patch("/apis/projectcalico.org/v3/ippools/default-ipv4-ippool", kube::kMergePatch,
+                       {{"spec", json::object{{"vxlanMode", mode}}}});
     EXPECT_TRUE(patched) << patched.error().message;
   };
   set_mode("Always");
@@ -330,7 +330,7 @@ network: {ipam: pools, bgp: "off", defaultPool: {encapsulation: vxlan-cross-subn
     const auto outcome = (**held)->finish();
     EXPECT_EQ(outcome.error, "");
     EXPECT_EQ(outcome.requests, outcome.answers);
-    EXPECT_LT(outcome.longest, seconds(1));
+    EXPECT_LT(outcome.longest, seconds(3));
     RecordProperty(held == &near ? "longest_pause_same_subnet_us" : "longest_pause_far_us",
                    std::to_string(outcome.longest.count()));
     fmt::print("two switches of mode: {} requests, longest pause {} us, {} retransmissions\n",
@@ -419,7 +419,7 @@ network: {ipam: pools, bgp: auto, defaultPool: {encapsulation: none}}
   auto moved = HeldConnection::open(probe("a", "b"));
   ASSERT_TRUE(moved);
   const auto set_mode = [&](const char* mode) {
-    EXPECT_TRUE(client_->patch("/apis/crd.projectcalico.org/v1/ippools/default-ipv4-ippool",
+    EXPECT_TRUE(client_->patch("/apis/projectcalico.org/v3/ippools/default-ipv4-ippool",
                                kube::kMergePatch, {{"spec", json::object{{"vxlanMode", mode}}}}));
   };
   const auto path4 = [&](const char* device) {
@@ -433,7 +433,7 @@ network: {ipam: pools, bgp: auto, defaultPool: {encapsulation: none}}
   EXPECT_TRUE(reaches("a", "b"));
   const auto switched = (*moved)->finish();
   EXPECT_EQ(switched.error, "");
-  EXPECT_LT(switched.longest, seconds(2));
+  EXPECT_LT(switched.longest, seconds(3));
   fmt::print("none to vxlan to none: {} requests, longest pause {} us, {} retransmissions\n",
              switched.requests, switched.longest.count(), switched.retransmissions);
 }
