@@ -7,6 +7,7 @@
 
 #include "agent/bgp_service.h"
 #include "agent/calculation.h"
+#include "agent/calico_node_status.h"
 #include "agent/cluster_watch.h"
 #include "agent/cni_service.h"
 #include "agent/dataplane.h"
@@ -14,6 +15,7 @@
 #include "agent/flow_service.h"
 #include "agent/link_monitor.h"
 #include "agent/local_api.h"
+#include "agent/node_condition.h"
 #include "agent/node_setup.h"
 #include "agent/pod_cidr_addresses.h"
 #include "agent/pod_network.h"
@@ -161,6 +163,9 @@ Status run(const Options& asked) {
   // What feeds it: the API, the plugin, the kernel's interfaces.
   std::function<void(const model::Update&)> note_update;
   PolicyStatus policy_status(*client, {.node = options.node_name}, metrics);
+  NodeCondition node_condition(*client, {.node = options.node_name});
+  CalicoNodeStatus node_status(*client, {.node = options.node_name},
+                               node_status_sources(loop, bgp, options));
   ClusterWatch cluster(
       *client,
       {.on_update =
@@ -187,6 +192,7 @@ Status run(const Options& asked) {
                const std::vector<calico::Finding>& findings, const json::value* object) {
              if (collection.kind == "Pod") return wishes.pod(name, object);
              if (collection.kind == "Namespace") return wishes.ns(name.name, object);
+             if (collection.kind == "Node") return node_condition.seen(name.name, object);
              policy_status.note(collection, name, findings, object);
            }},
       metrics, options.node_name);
@@ -264,6 +270,7 @@ Status run(const Options& asked) {
   const event::Handle look = loop.every(event::Duration(500), [&] {
     ready = api.not_ready_reason().empty();
     ready_gauge.set(ready ? 1 : 0);
+    if (calculation.synced()) node_condition.tell(ready, api.network_problems());
     cluster.measure();
     endpoint_gauge.set(static_cast<double>(cni.endpoints().size()));
     vanished_gauge.set(static_cast<double>(cni.vanished().size()));
@@ -277,6 +284,7 @@ Status run(const Options& asked) {
   const event::Handle watched_dataplane = watchdog.watch(dataplane.loop(), "dataplane");
   dataplane.start();
   cluster.start();
+  node_status.start();
   log::info("caracal-agent runs",
             {{"socket", options.socket}, {"api", server}, {"mtu", options.mtu}});
   loop.run();

@@ -205,6 +205,21 @@ json::array LocalApi::endpoints() const {
   return out;
 }
 
+std::vector<std::string> LocalApi::network_problems() const {
+  json::object network;
+  parts_.network.add_status(network);
+  std::vector<std::string> out;
+  for (const json::value& problem : jsonio::get_array(network, {"problems"})) {
+    if (const json::string* text = problem.if_string()) out.emplace_back(*text);
+  }
+  const Applied& applied = parts_.calculation.applied();
+  if (!applied.route_error.empty()) out.push_back("routes: " + applied.route_error);
+  for (const auto* list : {&applied.route_problems, &applied.network_problems}) {
+    out.insert(out.end(), list->begin(), list->end());
+  }
+  return out;
+}
+
 // {addresses, mtu, routes, ipam, tunnels, rules, bgp, problems}
 json::object LocalApi::network_status() const {
   json::object network;
@@ -212,11 +227,7 @@ json::object LocalApi::network_status() const {
   network["ipam"] = parts_.addresses.status();
   const Applied& applied = parts_.calculation.applied();
   network["tunnels"] = applied.tunnels;
-  json::array& problems = network["problems"].as_array();
-  if (!applied.route_error.empty()) problems.emplace_back("routes: " + applied.route_error);
-  for (const auto* list : {&applied.route_problems, &applied.network_problems}) {
-    for (const std::string& problem : *list) problems.emplace_back(problem);
-  }
+  network["problems"] = texts(network_problems(), [](const std::string& text) { return text; });
   return network;
 }
 

@@ -48,6 +48,8 @@ class LocalApi {
   json::object status() const;
   // Why the node is not ready; empty: it is.
   std::string not_ready_reason() const;
+  // What is wrong with the pod network on this node; empty: nothing.
+  std::vector<std::string> network_problems() const;
 
  private:
   void handle_cni(const json::value& params, const rpc::Server::Respond& respond);

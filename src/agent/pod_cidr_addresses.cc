@@ -74,4 +74,11 @@ void PodCidrAddresses::release_tunnel(const std::string& /*handle*/,
   done({});
 }
 
+bool PodCidrAddresses::keeps_tunnel(const net::IpAddr& address) const {
+  for (const net::Cidr& range : leases_.allocator().ranges()) {
+    if (range.contains(address)) return true;
+  }
+  return false;
+}
+
 }  // namespace caracal::agent

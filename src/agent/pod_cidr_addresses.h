@@ -26,6 +26,7 @@ class PodCidrAddresses : public AddressSource, public TunnelAddressSource {
   void acquire_tunnel(const std::string& handle, const std::string& type, net::Family family,
                       OnAddress done) override;
   void release_tunnel(const std::string& handle, std::function<void(Status)> done) override;
+  bool keeps_tunnel(const net::IpAddr& address) const override;
 
  private:
   ipam::LeaseBook& leases_;

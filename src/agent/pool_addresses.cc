@@ -42,8 +42,7 @@ void PoolAddresses::update(const model::NetworkUpdate& update) {
   claims_.update(update);
 }
 
-bool PoolAddresses::serves_pods_here(const model::IpPool& pool) const {
-  if (!pool.for_workloads || pool.disabled || pool.manual) return false;
+bool PoolAddresses::selects_this_node(const model::IpPool& pool) const {
   return pool.nodes.matches([&](std::string_view key) -> std::optional<std::string_view> {
     const auto found = node_labels_.find(key);
     if (found == node_labels_.end()) return std::nullopt;
@@ -156,6 +155,17 @@ void PoolAddresses::acquire_tunnel(const std::string& handle, const std::string&
 
 void PoolAddresses::release_tunnel(const std::string& handle, std::function<void(Status)> done) {
   claims_.release_all_of(handle, std::move(done));
+}
+
+bool PoolAddresses::keeps_tunnel(const net::IpAddr& address) const {
+  bool another = false;
+  for (const auto& [name, pool] : pools_) {
+    const bool serves = pool.for_tunnels && !pool.disabled;
+    if (pool.cidr.contains(address) && serves) return true;
+    another = another || (pool.cidr.family() == address.family() && serves && !pool.manual &&
+                          !pool.namespaces && selects_this_node(pool));
+  }
+  return !another;
 }
 
 }  // namespace caracal::agent

@@ -36,11 +36,12 @@ class PoolAddresses : public AddressSource, public TunnelAddressSource {
   void acquire_tunnel(const std::string& handle, const std::string& type, net::Family family,
                       OnAddress done) override;
   void release_tunnel(const std::string& handle, std::function<void(Status)> done) override;
+  bool keeps_tunnel(const net::IpAddr& address) const override;
 
   const ipam::AddressClaims& claims() const { return claims_; }
 
  private:
-  bool serves_pods_here(const model::IpPool& pool) const;
+  bool selects_this_node(const model::IpPool& pool) const;
 
   ipam::LoopSchedule schedule_;
   ipam::KubeDatastore datastore_;

@@ -64,7 +64,9 @@ void TunnelAddresses::look(size_t kind) {
   const KindWords& words = kWords[kind];
   if (tunnel.needed) {
     tunnel.give_up.reset();
-    if (!tunnel.have && !tunnel.acquiring && !tunnel.retry.active()) acquire(kind);
+    if (tunnel.acquiring || tunnel.retry.active()) return;
+    if (!tunnel.have) return acquire(kind);
+    if (tunnel.address && !source_.keeps_tunnel(*tunnel.address)) move(kind);
     return;
   }
   tunnel.retry.reset();
@@ -84,6 +86,7 @@ void TunnelAddresses::acquire(size_t kind) {
                            one.acquiring = false;
                            if (address) {
                              one.have = true;
+                             one.address = *address;
                              one.error.clear();
                              one.backoff.reset();
                              annotations_.want(kWords[kind].annotation, address->to_string());
@@ -102,6 +105,29 @@ void TunnelAddresses::acquire(size_t kind) {
                          });
 }
 
+// To another pool: the old address goes first, since a handle has one.
+void TunnelAddresses::move(size_t kind) {
+  Tunnel& tunnel = tunnels_[kind];
+  log::info("a tunnel address moves to another pool",
+            {{"type", kWords[kind].type}, {"address", tunnel.address->to_string()}});
+  tunnel.acquiring = true;
+  source_.release_tunnel(kWords[kind].handle + options_.node_name,
+                         [this, kind](const Status& done) {
+                           Tunnel& one = tunnels_[kind];
+                           one.acquiring = false;
+                           if (done) {
+                             one.have = false;
+                             one.address.reset();
+                           } else {
+                             one.retry = loop_.after(one.backoff.next(), [this, kind] {
+                               tunnels_[kind].retry.reset();
+                               look(kind);
+                             });
+                           }
+                           look(kind);
+                         });
+}
+
 void TunnelAddresses::give_up(size_t kind) {
   Tunnel& tunnel = tunnels_[kind];
   tunnel.give_up.reset();
@@ -112,6 +138,7 @@ void TunnelAddresses::give_up(size_t kind) {
   if (words.key_annotation != nullptr) annotations_.want(words.key_annotation, std::nullopt);
   prepare_({static_cast<OwnTunnel::Kind>(kind), std::nullopt, {}}, [] {});
   tunnel.have = false;
+  tunnel.address.reset();
   tunnel.acquiring = true;  // until the answer: a new need waits for it
   source_.release_tunnel(words.handle + options_.node_name, [this, kind](const Status& released) {
     tunnels_[kind].acquiring = false;

@@ -32,6 +32,9 @@ class TunnelAddressSource {
   virtual void acquire_tunnel(const std::string& handle, const std::string& type,
                               net::Family family, OnAddress done) = 0;
   virtual void release_tunnel(const std::string& handle, std::function<void(Status)> done) = 0;
+  // Is there nothing against this address going on? False: its pool is on its way out or does not
+  // serve tunnels any more, and another one does.
+  virtual bool keeps_tunnel(const net::IpAddr& address) const = 0;
 };
 
 // A tunnel this node can have now, though the others do not know of it yet.
@@ -64,6 +67,7 @@ class TunnelAddresses {
     bool needed = false;
     bool acquiring = false;
     bool have = false;  // the datastore says it is ours
+    std::optional<net::IpAddr> address;
     std::string error;
     event::Backoff backoff;
     event::Handle retry;
@@ -72,6 +76,7 @@ class TunnelAddresses {
   void look(size_t kind);
   void acquire(size_t kind);
   void give_up(size_t kind);
+  void move(size_t kind);
   std::string own_key(size_t kind);
 
   event::Loop& loop_;

@@ -63,6 +63,16 @@ SourceSets source_sets(const CompiledRule& rule, uint32_t ordinal, const GroupFo
   return out;
 }
 
+// A list without peers holds nothing; one of named ports has its families.
+bool never_matches(const CompiledRule& rule) {
+  const EndNames& far = rule.more().far;
+  for (size_t i = 0; i < rule.all_of.size(); ++i) {
+    const bool by_name = far.lead == i && !far.families.empty();
+    if (rule.all_of[i].empty() && !by_name) return true;
+  }
+  return false;
+}
+
 // Calls `visit(rule, its number, number of its policy)`.
 template <typename Visit>
 void for_each_rule(const PolicyTable& policies, const GroupForm& form, const Visit& visit) {
@@ -136,11 +146,7 @@ GroupProgram::GroupProgram(const PolicyTable& policies, const GroupForm& form,
 void GroupProgram::add_rule(const CompiledRule& rule, uint32_t ordinal, uint32_t tier,
                             const GroupForm& form, ListTable& port_sets) {
   const RareConditions& rare = rule.more();
-  // A list without peers holds nothing; one of named ports has its families.
-  for (size_t i = 0; i < rule.all_of.size(); ++i) {
-    const bool by_name = rare.far.lead == i && !rare.far.families.empty();
-    if (rule.all_of[i].empty() && !by_name) return;
-  }
+  if (never_matches(rule)) return;
   PortSet ports = rule.ports;
   PortSet not_ports = rare.not_ports;
   const bool ingress = direction_ == model::Direction::kIngress;
@@ -399,7 +405,7 @@ std::vector<GroupProgram::SourceInterval> GroupProgram::cut_sources(
   std::vector<uint32_t> starts, named;
   for (const desired::PortSpace space : kSourceSpaces) starts.push_back(space_start(space));
   for_each_rule(policies, form, [&](const CompiledRule& rule, uint32_t ordinal, size_t) {
-    if (!rule.has_source) return;
+    if (!rule.has_source || never_matches(rule)) return;
     sets.push_back(source_sets(rule, ordinal, form));
     for (const PortSet* set : {&sets.back().always, &sets.back().never}) {
       const auto numbers = set->numbers();

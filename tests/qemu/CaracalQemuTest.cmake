@@ -1,15 +1,19 @@
-# caracal_qemu_test(NAME PROGRAM target [ARGUMENTS arg ...] [FILES path ...] [TIMEOUT seconds])
+# caracal_qemu_test(NAME PROGRAM target [ARGUMENTS arg ...] [FILES path ...] [TIMEOUT seconds]
+#                   [MEMORY MiB])
 #
 # A test program once more, inside QEMU with Debian's kernel (tests/qemu/run.sh): for what the kernel
 # of a build machine may not have. Skipped where QEMU or that kernel is missing.
 function(caracal_qemu_test NAME)
-  cmake_parse_arguments(ARG "" "PROGRAM;TIMEOUT" "ARGUMENTS;FILES" ${ARGN})
+  cmake_parse_arguments(ARG "" "PROGRAM;TIMEOUT;MEMORY" "ARGUMENTS;FILES" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 600)
   endif()
   set(files)
   if(ARG_FILES)
     set(files --files ${ARG_FILES})
+  endif()
+  if(ARG_MEMORY)
+    list(PREPEND files --memory ${ARG_MEMORY})
   endif()
   add_test(NAME ${NAME}
     COMMAND ${CMAKE_SOURCE_DIR}/tests/qemu/run.sh --time ${ARG_TIMEOUT} --env CARACAL_TEST_ALL_TUNNELS=1
