@@ -59,8 +59,8 @@ Result<std::optional<NodeStatusSpec>> read_node_status_spec(const json::value& o
 
 json::object agent_status(const json::object& bgp) {
   const json::value from(bgp);
-  const bool ready = jsonio::get_string(from, {"state"}) == "running" &&
-                     jsonio::get_bool(from, {"configured"});
+  const bool ready =
+      jsonio::get_string(from, {"state"}) == "running" && jsonio::get_bool(from, {"configured"});
   json::object bird{{"state", ready ? "Ready" : "NotReady"}};
   const auto copy = [&](const char* to, const char* name) {
     if (const std::string_view text = jsonio::get_string(from, {name}); !text.empty())
@@ -169,8 +169,8 @@ void CalicoNodeStatus::reconsider(const std::string& name) {
     return;
   }
   const auto group = static_cast<size_t>(chosen - specs.begin());
-  if (const auto now = asked_.find(name); now != asked_.end() && now->second->group == group &&
-                                          now->second->spec == **chosen) {
+  if (const auto now = asked_.find(name);
+      now != asked_.end() && now->second->group == group && now->second->spec == **chosen) {
     return;  // our own answer came back, say
   }
   const auto asked = std::make_shared<Asked>(name, group, **chosen, settings_.backoff);
@@ -206,8 +206,7 @@ void CalicoNodeStatus::take_kernel_routes(const Whose& whose,
   if (jsonio::get_string(asked->bgp, {"state"}) != "running") return write(whose, {});
   sources_.bird_routes([this, whose](const Result<bgp::Reply>& reply) {
     const Result<std::vector<BirdNodeRoute>> bird =
-        reply ? parse_bird_routes(*reply)
-              : Result<std::vector<BirdNodeRoute>>(fail(reply.error()));
+        reply ? parse_bird_routes(*reply) : Result<std::vector<BirdNodeRoute>>(fail(reply.error()));
     if (!bird) {
       // What the kernel has is worth telling all the same.
       log::warn("BIRD's routes for a CalicoNodeStatus not read", {{"error", bird.error().message}});
@@ -245,10 +244,9 @@ void CalicoNodeStatus::write(const Whose& whose, const std::vector<BirdNodeRoute
       kube::resource_path(kVersions.at(asked->group), "", kPlural, asked->name) + "/status";
   request.content_type = std::string(kube::kMergePatch);
   request.body = jsonio::to_string(json::object{{"status", std::move(status)}});
-  asked->call =
-      client_.request(std::move(request), [this, whose](const Result<kube::Response>& response) {
-        written(whose, response);
-      });
+  asked->call = client_.request(
+      std::move(request),
+      [this, whose](const Result<kube::Response>& response) { written(whose, response); });
 }
 
 void CalicoNodeStatus::written(const Whose& whose, const Result<kube::Response>& response) {
@@ -276,8 +274,7 @@ void CalicoNodeStatus::answer_in(const std::shared_ptr<Asked>& asked, event::Dur
 
 CalicoNodeStatus::Sources node_status_sources(event::Loop& loop, BgpService& bgp,
                                               const Options& options) {
-  const auto control =
-      std::make_shared<bgp::BirdControl>(loop, options.run_dir + "/bird/bird.ctl");
+  const auto control = std::make_shared<bgp::BirdControl>(loop, options.run_dir + "/bird/bird.ctl");
   return {.bgp = [&bgp](std::function<void(json::object)> done) { bgp.status(std::move(done)); },
           .kernel_routes = []() -> Result<std::vector<KernelNodeRoute>> {
             CARACAL_ASSIGN(netlink::Socket socket, netlink::Socket::open(NETLINK_ROUTE));

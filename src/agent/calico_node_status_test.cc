@@ -61,21 +61,21 @@ class CalicoNodeStatusTest : public ::testing::Test {
             .node = "node1",
             .second = event::Duration(10),
             .backoff = {.first = event::Duration(5), .longest = event::Duration(50)}},
-        CalicoNodeStatus::Sources{
-            .bgp =
-                [this](const std::function<void(json::object)>& done) {
-                  ++answers_;
-                  loop_.post([this, done] { done(bgp_); });
-                },
-            .kernel_routes = []() -> Result<std::vector<KernelNodeRoute>> {
-              return std::vector<KernelNodeRoute>{
-                  {{*net::Cidr::parse("10.244.1.0/26"), "10.0.0.2", "eth0"}, RTPROT_BIRD}};
-            },
-            .bird_routes =
-                [this](const std::function<void(Result<bgp::Reply>)>& done) {
-                  ++bird_asked_;
-                  loop_.post([this, done] { done(bird_); });
-                }});
+        CalicoNodeStatus::Sources{.bgp =
+                                      [this](const std::function<void(json::object)>& done) {
+                                        ++answers_;
+                                        loop_.post([this, done] { done(bgp_); });
+                                      },
+                                  .kernel_routes = []() -> Result<std::vector<KernelNodeRoute>> {
+                                    return std::vector<KernelNodeRoute>{
+                                        {{*net::Cidr::parse("10.244.1.0/26"), "10.0.0.2", "eth0"},
+                                         RTPROT_BIRD}};
+                                  },
+                                  .bird_routes =
+                                      [this](const std::function<void(Result<bgp::Reply>)>& done) {
+                                        ++bird_asked_;
+                                        loop_.post([this, done] { done(bird_); });
+                                      }});
   }
   void TearDown() override {
     status_.reset();
@@ -112,9 +112,8 @@ class CalicoNodeStatusTest : public ::testing::Test {
   }
   bool until(const std::function<bool()>& holds) { return loop_.run_until(holds, kLimit); }
   bool until_told(const char* collection, const std::string& name) {
-    return until([&] {
-      return !jsonio::get_string(status_of(collection, name), {"lastUpdated"}).empty();
-    });
+    return until(
+        [&] { return !jsonio::get_string(status_of(collection, name), {"lastUpdated"}).empty(); });
   }
 
   std::unique_ptr<apiserver::ApiServer> server_;
@@ -123,12 +122,11 @@ class CalicoNodeStatusTest : public ::testing::Test {
   std::unique_ptr<kube::Client> client_;
   std::unique_ptr<CalicoNodeStatus> status_;
   json::object bgp_;
-  bgp::Reply bird_{
-      {{1007, "10.244.1.0/26 unicast [Mesh_10_0_0_2 06:44] * (100) [i]"},
-       {1007, "\tvia 10.0.0.2 on eth0"},
-       {1007, "fd00:1::/122 unicast [Node_fd00__3 06:44] * (100) [i]"},
-       {1007, "\tvia fd00::3 on eth0"},
-       {0, ""}}};
+  bgp::Reply bird_{{{1007, "10.244.1.0/26 unicast [Mesh_10_0_0_2 06:44] * (100) [i]"},
+                    {1007, "\tvia 10.0.0.2 on eth0"},
+                    {1007, "fd00:1::/122 unicast [Node_fd00__3 06:44] * (100) [i]"},
+                    {1007, "\tvia fd00::3 on eth0"},
+                    {0, ""}}};
   int answers_ = 0;
   int bird_asked_ = 0;
 };
@@ -158,8 +156,7 @@ TEST_F(CalicoNodeStatusTest, FillsWhatIsAskedFor) {
   // The kind comes later than the agent.
   serve("projectcalico.org");
   make(kShown, asking("other", "node: node2, classes: [BGP]"));
-  make(kShown,
-       asking("all", "node: node1, classes: [Agent, BGP, Routes], updatePeriodSeconds: 0"));
+  make(kShown, asking("all", "node: node1, classes: [Agent, BGP, Routes], updatePeriodSeconds: 0"));
   ASSERT_TRUE(until_told(kShown, "all"));
   json::value told = status_of(kShown, "all");
   EXPECT_THAT(std::string(jsonio::get_string(told, {"lastUpdated"})),
@@ -186,8 +183,8 @@ TEST_F(CalicoNodeStatusTest, FillsWhatIsAskedFor) {
 
   // Another spec: what is asked no more goes. BIRD does not run.
   bgp_ = yaml("{state: not-needed}").as_object();
-  const auto changed = admin_->patch(
-      std::string(kShown) + "/all", kube::kMergePatch, yaml("{spec: {classes: [Agent, Routes]}}"));
+  const auto changed = admin_->patch(std::string(kShown) + "/all", kube::kMergePatch,
+                                     yaml("{spec: {classes: [Agent, Routes]}}"));
   ASSERT_TRUE(changed) << changed.error().message;
   ASSERT_TRUE(until([&] { return jsonio::get(status_of(kShown, "all"), {"bgp"}) == nullptr; }));
   told = status_of(kShown, "all");

@@ -108,9 +108,8 @@ void NodeCondition::write() {
       error_.clear();
       backoff_.reset();
       for (const auto& [type, condition] : patch) {
-        log::info("node condition", {{"type", type},
-                                     {"status", condition.status},
-                                     {"message", condition.message}});
+        log::info("node condition",
+                  {{"type", type}, {"status", condition.status}, {"message", condition.message}});
         // The watch tells it again; what somebody else writes between is seen then.
         seen_.insert_or_assign(type, condition);
       }

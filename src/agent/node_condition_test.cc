@@ -30,10 +30,10 @@ class NodeConditionTest : public ::testing::Test {
     admin_ = std::make_unique<kube::BlockingClient>(access);
     client_ = std::make_unique<kube::Client>(loop_, access);
     condition_ = std::make_unique<NodeCondition>(
-        *client_, NodeConditionOptions{.node = "node1",
-                                       .debounce = event::Duration(20),
-                                       .backoff = {.first = event::Duration(5),
-                                                   .longest = event::Duration(20)}});
+        *client_, NodeConditionOptions{
+                      .node = "node1",
+                      .debounce = event::Duration(20),
+                      .backoff = {.first = event::Duration(5), .longest = event::Duration(20)}});
     nodes_ = std::make_unique<kube::Reflector>(
         *client_, kube::ReflectorOptions{.path = "/api/v1/nodes"},
         kube::Reflector::Callbacks{
@@ -54,10 +54,10 @@ class NodeConditionTest : public ::testing::Test {
   }
 
   void make_node(const std::string& name) {
-    const auto made = admin_->create(
-        "/api/v1/nodes", json::object{{"apiVersion", "v1"},
-                                      {"kind", "Node"},
-                                      {"metadata", json::object{{"name", name}}}});
+    const auto made =
+        admin_->create("/api/v1/nodes", json::object{{"apiVersion", "v1"},
+                                                     {"kind", "Node"},
+                                                     {"metadata", json::object{{"name", name}}}});
     ASSERT_TRUE(made) << made.error().message;
   }
   void set_condition(json::object condition) {

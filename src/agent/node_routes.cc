@@ -44,8 +44,7 @@ std::string_view word(RouteType type) {
 
 std::string address_text(std::span<const std::byte> bytes) {
   if (bytes.size() != 4 && bytes.size() != 16) return {};
-  const auto address = net::IpAddr::from_bytes(bytes.data(), bytes.size());
-  return address ? address->to_string() : std::string();
+  return net::IpAddr::from_bytes(bytes.data(), bytes.size()).to_string();
 }
 
 std::string name_of(const LinkNames& links, uint32_t index) {
