@@ -42,7 +42,8 @@ class AgentPoolsRootTest : public AgentRootTest {
   // Addresses in use by pods, as the blocks say.
   size_t in_use() {
     size_t used = 0;
-    for (const json::value& block : jsonio::get_array(blocks(), {"items"})) {
+    const json::value all = blocks();
+    for (const json::value& block : jsonio::get_array(all, {"items"})) {
       const auto& attributes = jsonio::get_array(block, {"spec", "attributes"});
       for (const json::value& index : jsonio::get_array(block, {"spec", "allocations"})) {
         if (!index.is_int64()) continue;

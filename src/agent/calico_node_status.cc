@@ -57,14 +57,14 @@ Result<std::optional<NodeStatusSpec>> read_node_status_spec(const json::value& o
   return std::optional(out);
 }
 
-json::object agent_status(const json::object& bgp) {
-  const json::value from(bgp);
+json::object agent_status(const json::value& bgp) {
   const bool ready =
-      jsonio::get_string(from, {"state"}) == "running" && jsonio::get_bool(from, {"configured"});
+      jsonio::get_string(bgp, {"state"}) == "running" && jsonio::get_bool(bgp, {"configured"});
   json::object bird{{"state", ready ? "Ready" : "NotReady"}};
+  // Null takes the field out of the last answer.
   const auto copy = [&](const char* to, const char* name) {
-    if (const std::string_view text = jsonio::get_string(from, {name}); !text.empty())
-      bird[to] = text;
+    const std::string_view text = jsonio::get_string(bgp, {name});
+    bird[to] = text.empty() ? json::value(nullptr) : json::value(text);
   };
   copy("version", "version");
   copy("routerID", "routerId");
@@ -73,7 +73,7 @@ json::object agent_status(const json::object& bgp) {
   return {{"birdV4", bird}, {"birdV6", bird}};
 }
 
-json::object bgp_status(const json::object& bgp) {
+json::object bgp_status(const json::value& bgp) {
   json::object out;
   for (const char* family : {"V4", "V6"}) {
     int64_t up = 0;
@@ -104,7 +104,7 @@ struct CalicoNodeStatus::Asked {
   event::Backoff backoff;
   event::Handle timer;
   kube::Call call;
-  json::object bgp;
+  json::value bgp;  // an object
   std::vector<KernelNodeRoute> kernel;
   bool shortened = false;  // told in the log
 };

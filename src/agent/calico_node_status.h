@@ -42,9 +42,10 @@ struct NodeStatusSpec {
 Result<std::optional<NodeStatusSpec>> read_node_status_spec(const json::value& object,
                                                             std::string_view node);
 
-// The parts of the status, from what BgpService::status() tells; one BIRD serves both families.
-json::object agent_status(const json::object& bgp);
-json::object bgp_status(const json::object& bgp);
+// The parts of the status as a merge patch, from what BgpService::status() tells; one BIRD serves
+// both families.
+json::object agent_status(const json::value& bgp);
+json::object bgp_status(const json::value& bgp);
 
 class CalicoNodeStatus {
  public:

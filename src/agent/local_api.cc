@@ -206,8 +206,8 @@ json::array LocalApi::endpoints() const {
 }
 
 std::vector<std::string> LocalApi::network_problems() const {
-  json::object network;
-  parts_.network.add_status(network);
+  json::value network = json::object();
+  parts_.network.add_status(*network.if_object());
   std::vector<std::string> out;
   for (const json::value& problem : jsonio::get_array(network, {"problems"})) {
     if (const json::string* text = problem.if_string()) out.emplace_back(*text);

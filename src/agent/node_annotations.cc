@@ -19,6 +19,7 @@ void NodeAnnotations::want(std::string_view key, std::optional<std::string> valu
 
 void NodeAnnotations::seen(const model::Labels& annotations) {
   seen_ = annotations;
+  seen_meanwhile_ = true;
   known_ = true;
   look();
 }
@@ -58,6 +59,7 @@ void NodeAnnotations::write() {
   request.body =
       jsonio::to_string(json::object{{"metadata", json::object{{"annotations", annotations}}}});
   writing_ = true;
+  seen_meanwhile_ = false;
   call_ = client_.request(std::move(request), [this, patch](const Result<kube::Response>& answer) {
     writing_ = false;
     if (answer) {
@@ -65,7 +67,8 @@ void NodeAnnotations::write() {
       backoff_.reset();
       for (const auto& [key, value] : patch) {
         log::info("node annotation", {{"key", key}, {"value", value.value_or("(none)")}});
-        // The watch tells it again; what somebody else writes between is seen then.
+        // The watch tells it again; what it has told already is newer than this answer may be.
+        if (seen_meanwhile_) continue;
         if (value) {
           seen_[key] = *value;
         } else {

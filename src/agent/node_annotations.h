@@ -44,6 +44,7 @@ class NodeAnnotations {
   bool known_ = false;
   bool scheduled_ = false;
   bool writing_ = false;
+  bool seen_meanwhile_ = false;  // the watch has told since the patch was sent
   std::string error_;
   event::Backoff backoff_;
   event::Handle retry_;

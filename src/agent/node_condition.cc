@@ -44,6 +44,7 @@ void NodeCondition::tell(bool ready, const std::vector<std::string>& problems) {
 void NodeCondition::seen(std::string_view name, const json::value* node) {
   if (name != options_.node) return;
   seen_.clear();
+  seen_meanwhile_ = true;
   known_ = node != nullptr;
   if (!known_) return;
   for (const json::value& one : jsonio::get_array(*node, {"status", "conditions"})) {
@@ -102,6 +103,7 @@ void NodeCondition::write() {
   request.body =
       jsonio::to_string(json::object{{"status", json::object{{"conditions", conditions}}}});
   writing_ = true;
+  seen_meanwhile_ = false;
   call_ = client_.request(std::move(request), [this, patch](const Result<kube::Response>& answer) {
     writing_ = false;
     if (answer) {
@@ -110,8 +112,8 @@ void NodeCondition::write() {
       for (const auto& [type, condition] : patch) {
         log::info("node condition",
                   {{"type", type}, {"status", condition.status}, {"message", condition.message}});
-        // The watch tells it again; what somebody else writes between is seen then.
-        seen_.insert_or_assign(type, condition);
+        // The watch tells it, too, and may have told already what came after it.
+        if (!seen_meanwhile_) seen_.insert_or_assign(type, condition);
       }
       return look();
     }

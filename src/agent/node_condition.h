@@ -39,8 +39,8 @@ class NodeCondition {
   // A Node as the API has it now, nullptr: it is gone. Nodes of others are passed over.
   void seen(std::string_view name, const json::value* node);
 
-  // All that is to be told has been seen.
-  bool settled() const { return known_ && missing().empty(); }
+  // All that is to be told has been seen, and nothing is under way.
+  bool settled() const { return known_ && !writing_ && missing().empty(); }
   // Why the last attempt failed; empty: it did not.
   const std::string& error() const { return error_; }
 
@@ -64,6 +64,7 @@ class NodeCondition {
   Conditions seen_;
   bool known_ = false;
   bool writing_ = false;
+  bool seen_meanwhile_ = false;  // while writing
   std::string error_;
   event::Backoff backoff_;
   event::Handle timer_;  // debounce, or the wait after a failure

@@ -111,18 +111,18 @@ TEST(NodeRoutes, ReadsTheKernel) {
   if (!ns && ns.error().code == Errc::kPermission) GTEST_SKIP() << "needs root";
   ASSERT_TRUE(ns) << ns.error().message;
   for (const char* line : {
-           "link add a type veth peer name b",
-           "link set a up",
-           "link set b up",
-           "address add 10.0.0.1/24 dev a",
+           "link add v0 type veth peer name v1",
+           "link set v0 up",
+           "link set v1 up",
+           "address add 10.0.0.1/24 dev v0",
            "route add default via 10.0.0.9",
            "route add 10.1.0.0/24 proto bird via 10.0.0.2",
            "route add 10.2.0.0/24 proto static nexthop via 10.0.0.3 nexthop via 10.0.0.4 weight 2",
            "route add blackhole 10.3.0.0/24 proto 202",
            "route add 10.4.0.0/24 via 10.0.0.5 table 7",
-           "-6 address add fd00::1/64 dev a nodad",
-           "route add 10.5.0.0/24 via inet6 fd00::5 dev a",
-           "-6 route add fd01::/64 nexthop via fd00::2 dev a nexthop via fd00::3 dev a",
+           "-6 address add fd00::1/64 dev v0 nodad",
+           "route add 10.5.0.0/24 via inet6 fd00::5 dev v0",
+           "-6 route add fd01::/64 nexthop via fd00::2 dev v0 nexthop via fd00::3 dev v0",
        }) {
     Command command{.argv = {"ip"}, .input = {}, .environment = {}, .netns = ns->fd_path()};
     for (const std::string_view word : split(line, ' ')) command.argv.emplace_back(word);
@@ -139,11 +139,12 @@ TEST(NodeRoutes, ReadsTheKernel) {
     texts.push_back(fmt::format("{} {} {} {}", route.destination.to_string(), route.gateway,
                                 route.interface, route.protocol));
   }
-  EXPECT_THAT(texts, ::testing::UnorderedElementsAre(
-                         "0.0.0.0/0 10.0.0.9 a 3", "10.0.0.0/24  a 2", "10.1.0.0/24 10.0.0.2 a 12",
-                         "10.2.0.0/24 10.0.0.3 a 4", "10.2.0.0/24 10.0.0.4 a 4",
-                         "10.3.0.0/24  blackhole 202", "10.5.0.0/24 fd00::5 a 3", "fd00::/64  a 2",
-                         "fd01::/64 fd00::2 a 3", "fd01::/64 fd00::3 a 3"));
+  EXPECT_THAT(texts,
+              ::testing::UnorderedElementsAre(
+                  "0.0.0.0/0 10.0.0.9 v0 3", "10.0.0.0/24  v0 2", "10.1.0.0/24 10.0.0.2 v0 12",
+                  "10.2.0.0/24 10.0.0.3 v0 4", "10.2.0.0/24 10.0.0.4 v0 4",
+                  "10.3.0.0/24  blackhole 202", "10.5.0.0/24 fd00::5 v0 3", "fd00::/64  v0 2",
+                  "fd01::/64 fd00::2 v0 3", "fd01::/64 fd00::3 v0 3"));
 }
 
 }  // namespace

@@ -272,7 +272,8 @@ TEST(NetworkDecoder, Bgp) {
             "asNumber: '1.2', nodeToNodeMeshEnabled: false, listenPort: 1790, bindMode: NodeIP, "
             "serviceClusterIPs: [{cidr: 10.96.0.0/12}], serviceLoadBalancerAggregation: Disabled, "
             "communities: [{name: c, value: '1:2'}], prefixAdvertisements: [{cidr: 10.0.0.0/8, "
-            "communities: [c, '1:2:3']}], localWorkloadPeeringIPV4: 169.254.1.2"),
+            "communities: [c, '1:2:3']}], localWorkloadPeeringIPV4: 169.254.1.2, "
+            "localWorkloadPeeringIPV6: 'fd00::9'"),
       IsEmpty());
   const model::BgpConfiguration& config = f.world.bgp.at("default");
   EXPECT_EQ(config.as_number, 65538U);
@@ -280,6 +281,7 @@ TEST(NetworkDecoder, Bgp) {
   EXPECT_EQ(config.bind_node_ip, true);
   EXPECT_EQ(config.load_balancer_aggregation, false);
   EXPECT_EQ(config.local_workload_peering_v4, ip("169.254.1.2"));
+  EXPECT_EQ(config.local_workload_peering_v6, ip("fd00::9"));
   ASSERT_THAT(config.prefix_advertisements, SizeIs(1));
   EXPECT_THAT(config.prefix_advertisements[0].communities,
               ElementsAre(model::BgpCommunity{{1, 2}}, model::BgpCommunity{{1, 2, 3}}));
