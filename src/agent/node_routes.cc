@@ -196,19 +196,20 @@ Result<std::vector<BirdNodeRoute>> parse_bird_routes(const bgp::Reply& reply) {
   if (reply.failed()) return fail(Errc::kInvalid, "BIRD: " + reply.text());
   std::vector<BirdNodeRoute> out;
   std::optional<net::Cidr> destination;
-  std::optional<BirdNodeRoute> open;  // next hops may follow
+  BirdNodeRoute open;  // next hops may follow
+  bool is_open = false;
   size_t hops = 0;
   const auto close = [&] {
-    if (open && hops == 0) out.push_back(*open);
-    open.reset();
+    if (is_open && hops == 0) out.push_back(open);
+    is_open = false;
     hops = 0;
   };
   for (const bgp::ReplyLine& line : reply.lines) {
     if (line.code != kRouteLine) continue;
     std::string_view text = trim(line.text);
     if (text.starts_with("via ") || text.starts_with("dev ")) {
-      if (!open) continue;
-      BirdNodeRoute one = *open;
+      if (!is_open) continue;
+      BirdNodeRoute one = open;
       read_next_hop(text, one);
       out.push_back(std::move(one));
       ++hops;
@@ -230,13 +231,14 @@ Result<std::vector<BirdNodeRoute>> parse_bird_routes(const bgp::Reply& reply) {
     }
     if (!destination) continue;
     std::string_view inside = text.substr(bracket + 1, end - bracket - 1);
-    open.emplace();
-    open->destination = *destination;
-    open->protocol = take_word(inside);
+    open = {};
+    is_open = true;
+    open.destination = *destination;
+    open.protocol = take_word(inside);
     std::string_view after = text.substr(end + 1);
     const std::string_view mark = take_word(after);
-    open->primary = mark == "*" || mark == "!";
-    if (type != "unicast") open->interface = type;
+    open.primary = mark == "*" || mark == "!";
+    if (type != "unicast") open.interface = type;
   }
   close();
   return out;

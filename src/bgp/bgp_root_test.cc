@@ -289,6 +289,7 @@ TEST_F(BgpRoot, KilledBirdComesBackAndRoutesStay) {
 TEST_F(BgpRoot, RefusedConfigurationLeavesTheOldInForce) {
   add_nodes(2);
   ASSERT_TRUE(up("a", "10.0.0.2"));
+  ASSERT_TRUE(up("a", "fd00::2"));
   const pid_t pid = net->keeper("a").pid();
   Config config = net->engine("a").config();
   const Config good = config;
