@@ -167,6 +167,26 @@ std::string LocalApi::not_ready_reason() const {
   return {};
 }
 
+json::array LocalApi::host_endpoints() const {
+  json::array out;
+  const auto text = [](const std::string& t) { return t; };
+  for (const auto& [name, status] : parts_.calculation.engine().host_statuses()) {
+    json::array hooks;
+    for (const auto& [hook, one] : status.hooks) {
+      hooks.push_back(json::object{{"hook", word(hook)},
+                                   {"disposition", word(one.disposition)},
+                                   {"policies", texts(one.policies, [](const model::PolicyId& id) {
+                                      return id.to_string();
+                                    })}});
+    }
+    out.push_back(json::object{{"name", name},
+                               {"interfaces", texts(status.interfaces, text)},
+                               {"hooks", std::move(hooks)},
+                               {"errors", texts(status.errors, text)}});
+  }
+  return out;
+}
+
 json::array LocalApi::endpoints() const {
   json::array out;
   const auto statuses = parts_.calculation.engine().statuses();
@@ -256,6 +276,7 @@ json::object LocalApi::status() const {
 
   out["network"] = network_status();
   out["endpoints"] = endpoints();
+  out["hostEndpoints"] = host_endpoints();
   json::array& invalid = out["invalidPolicies"].emplace_array();
   for (const auto& [id, why] : parts_.calculation.invalid_policies()) {
     invalid.push_back(json::object{{"policy", id.to_string()}, {"error", why}});

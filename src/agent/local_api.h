@@ -54,6 +54,7 @@ class LocalApi {
  private:
   void handle_cni(const json::value& params, const rpc::Server::Respond& respond);
   json::array endpoints() const;
+  json::array host_endpoints() const;
   json::object network_status() const;
 
   Parts parts_;
