@@ -1,6 +1,7 @@
 #include "agent/pod_network.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/log.h"
 #include "dataplane/tunnel/block_routes.h"
@@ -41,7 +42,7 @@ PodNetwork::PodNetwork(event::Loop& loop, const Options& options, kube::Client& 
       annotations_(client, options.node_name),
       addressing_(annotations_),
       tunnels_(loop, options, annotations_, tunnels,
-               [this](const OwnTunnel& own, std::function<void()> done) {
+               [this](const OwnTunnel& own, TunnelAddresses::OnPrepared done) {
                  prepare_tunnel(own, std::move(done));
                }),
       default_pools_(client, options),
@@ -77,14 +78,23 @@ void PodNetwork::update(const model::NetworkUpdate& update) {
 }
 
 // Our own devices come before the others are told of them.
-void PodNetwork::prepare_tunnel(const OwnTunnel& own, std::function<void()> done) {
+void PodNetwork::prepare_tunnel(const OwnTunnel& own, TunnelAddresses::OnPrepared done) {
   if (own.address) {
     own_tunnels_.insert_or_assign(own.kind, own);
   } else {
     own_tunnels_.erase(own.kind);
   }
   if (own_) engine_.apply(with_own_tunnels());
-  prepared_.push_back(std::move(done));
+  prepared_.push_back([this, kind = own.kind, done = std::move(done)] {
+    constexpr std::array kDevices = {tunnel::kVxlanV4, tunnel::kVxlanV6, tunnel::kIpip,
+                                     tunnel::kWireguardV4, tunnel::kWireguardV6};
+    const std::string_view device = kDevices.at(static_cast<size_t>(kind));
+    for (const json::value& one : calculation_.applied().tunnels) {
+      if (jsonio::get_string(one, {"device"}) == device)
+        return done(std::string(jsonio::get_string(one, {"problem"})));
+    }
+    done({});
+  });
   schedule_flush();
 }
 

@@ -63,7 +63,7 @@ class PodNetwork {
   void look_at_pools();
   void log_problems();
   void tell_failsafes();
-  void prepare_tunnel(const OwnTunnel& own, std::function<void()> done);
+  void prepare_tunnel(const OwnTunnel& own, TunnelAddresses::OnPrepared done);
   model::NodeNetworkUpdate with_own_tunnels() const;
   void apply_routes(dataplane::fib::RouteDelta delta);
 

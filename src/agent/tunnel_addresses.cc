@@ -77,32 +77,45 @@ void TunnelAddresses::look(size_t kind) {
 }
 
 void TunnelAddresses::acquire(size_t kind) {
-  Tunnel& tunnel = tunnels_[kind];
   const KindWords& words = kWords[kind];
-  tunnel.acquiring = true;
+  tunnels_[kind].acquiring = true;
   source_.acquire_tunnel(words.handle + options_.node_name, words.type, words.family,
                          [this, kind](const Result<net::IpAddr>& address) {
-                           Tunnel& one = tunnels_[kind];
-                           one.acquiring = false;
-                           if (address) {
-                             one.have = true;
-                             one.address = *address;
-                             one.error.clear();
-                             one.backoff.reset();
-                             annotations_.want(kWords[kind].annotation, address->to_string());
-                             return look(kind);
-                           }
-                           if (one.error != address.error().message) {
-                             log::warn(
-                                 "no tunnel address yet",
-                                 {{"type", kWords[kind].type}, {"error", address.error().message}});
-                           }
-                           one.error = address.error().message;
-                           one.retry = loop_.after(one.backoff.next(), [this, kind] {
-                             tunnels_[kind].retry.reset();
-                             look(kind);
-                           });
+                           tunnels_[kind].acquiring = false;
+                           if (address) return acquired(kind, *address);
+                           not_acquired(kind, address.error().message);
                          });
+}
+
+void TunnelAddresses::acquired(size_t kind, const net::IpAddr& address) {
+  Tunnel& tunnel = tunnels_[kind];
+  tunnel.have = true;
+  tunnel.address = address;
+  const OwnTunnel own{static_cast<OwnTunnel::Kind>(kind), address, own_key(kind)};
+  prepare_(own, [this, kind, own](const std::string& problem) {
+    if (tunnels_[kind].address != own.address) return;  // given up meanwhile
+    // Others must not send into a tunnel that is not there.
+    if (!problem.empty()) {
+      tunnels_[kind].have = false;
+      return not_acquired(kind, problem);
+    }
+    tunnels_[kind].error.clear();
+    tunnels_[kind].backoff.reset();
+    annotations_.want(kWords[kind].annotation, own.address->to_string());
+    if (!own.key.empty()) annotations_.want(kWords[kind].key_annotation, own.key);
+  });
+  look(kind);
+}
+
+void TunnelAddresses::not_acquired(size_t kind, const std::string& error) {
+  Tunnel& tunnel = tunnels_[kind];
+  if (tunnel.error != error)
+    log::warn("no tunnel yet", {{"type", kWords[kind].type}, {"error", error}});
+  tunnel.error = error;
+  tunnel.retry = loop_.after(tunnel.backoff.next(), [this, kind] {
+    tunnels_[kind].retry.reset();
+    look(kind);
+  });
 }
 
 // To another pool: the old address goes first, since a handle has one.
@@ -136,7 +149,7 @@ void TunnelAddresses::give_up(size_t kind) {
   log::info("a tunnel address is no longer needed", {{"type", words.type}});
   annotations_.want(words.annotation, std::nullopt);
   if (words.key_annotation != nullptr) annotations_.want(words.key_annotation, std::nullopt);
-  prepare_({static_cast<OwnTunnel::Kind>(kind), std::nullopt, {}}, [] {});
+  prepare_({static_cast<OwnTunnel::Kind>(kind), std::nullopt, {}}, [](const std::string&) {});
   tunnel.have = false;
   tunnel.address.reset();
   tunnel.acquiring = true;  // until the answer: a new need waits for it

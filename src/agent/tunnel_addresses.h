@@ -47,8 +47,9 @@ struct OwnTunnel {
 
 class TunnelAddresses {
  public:
-  // Makes the device; `done` when the kernel has it, or has refused it.
-  using Prepare = std::function<void(const OwnTunnel&, std::function<void()> done)>;
+  // Makes the device; `done` when the kernel has it, or why not.
+  using OnPrepared = std::function<void(const std::string& problem)>;
+  using Prepare = std::function<void(const OwnTunnel&, OnPrepared done)>;
   TunnelAddresses(event::Loop& loop, const Options& options, NodeAnnotations& annotations,
                   TunnelAddressSource& source, Prepare prepare);
 
@@ -75,6 +76,8 @@ class TunnelAddresses {
   };
   void look(size_t kind);
   void acquire(size_t kind);
+  void acquired(size_t kind, const net::IpAddr& address);
+  void not_acquired(size_t kind, const std::string& error);
   void give_up(size_t kind);
   void move(size_t kind);
   std::string own_key(size_t kind);

@@ -394,12 +394,10 @@ TEST_F(NetworkLab, IpipBetweenSubnets) {
 families: [IPv4]
 subnets: [{name: east}, {name: west}]
 routers: [{name: r1, subnets: [east, west]}]
-nodes: [{name: e1, subnet: east}, {name: e2, subnet: east}, {name: w1, subnet: west}]
+nodes: [{name: e1, subnet: east}, {name: w1, subnet: west}]
 network: {ipam: pools, bgp: "off", defaultPool: {encapsulation: ipip-cross-subnet}}
 )"));
-  add_pods({{"a", "e1"}, {"b", "e2"}, {"c", "w1"}});
-  EXPECT_TRUE(reaches("a", "b"));
-  EXPECT_TRUE(go_by("e1", "e2", {"direct"}));
+  add_pods({{"a", "e1"}, {"c", "w1"}});
   if (!has_device_kind("ipip")) {
     EXPECT_TRUE(wait_until(seconds(20), [&] {
       const auto node = client_->get("/api/v1/nodes/e1");
@@ -416,7 +414,7 @@ network: {ipam: pools, bgp: "off", defaultPool: {encapsulation: ipip-cross-subne
   }
   EXPECT_TRUE(go_by("e1", "w1", {"ipip"}));
   EXPECT_TRUE(reaches("a", "c"));
-  EXPECT_TRUE(reaches("c", "b"));
+  EXPECT_TRUE(reaches("c", "a"));
   EXPECT_THAT(way(asked({"lab", "trace", "a", "c"})), Contains("r1 in eth0 ipip"));
   EXPECT_THAT(in_node("e1", {"ip", "address", "show", "tunl0"}), HasSubstr("mtu 1480"));
 }
