@@ -6,8 +6,8 @@
 // that select the endpoint and name the direction, by order then name; their rules in order: the
 // first match decides (Allow, Deny), leaves the tier (Pass) or is written down and goes on (Log);
 // at the end of a tier in which an enforced policy applied, the tier's default action (Deny, when
-// one of them has `closes_tier`). When no tier decided: allowed, if the pod's namespace is known (its profile allows), else denied. Host
-// endpoints: see host_endpoint.h.
+// one of them has `closes_tier`). When no tier decided: allowed, if the pod's namespace is known
+// (its profile allows), else denied. Host endpoints: see host_endpoint.h.
 #pragma once
 
 #include <compare>
@@ -155,8 +155,8 @@ struct Policy {
   std::optional<StagedAction> staged;
   std::vector<Rule> ingress;
   std::vector<Rule> egress;
-  // Where it applies, the end of its tier denies whatever the tier's default action is: of an invalid
-  // policy nobody knows what it meant to deny (world.h, enforced_form).
+  // Where it applies, the end of its tier denies whatever the tier's default action is: of an
+  // invalid policy nobody knows what it meant to deny (world.h, enforced_form).
   bool closes_tier = false;
   // What of the object is not enforced as written, and what happens instead; for status and
   // explain.

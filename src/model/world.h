@@ -12,8 +12,8 @@
 
 namespace caracal::model {
 
-// A policy that exists but cannot be used: it isolates what `policy` selects, has no rules, and makes
-// the end of its tier deny.
+// A policy that exists but cannot be used: it isolates what `policy` selects, has no rules, and
+// makes the end of its tier deny.
 struct InvalidPolicy {
   Policy policy;
   std::string reason;

@@ -1,9 +1,9 @@
 // HttpEndpoint: /metrics, /healthz and /readyz over HTTP, for Prometheus and for probes.
 //
-// On the loop of its program: a probe that gets no answer says as much as one that gets 503. Only what
-// these clients need of HTTP/1.1 (RFC 9112): GET and HEAD without a body, one request after the
-// other on a connection that stays open. Connections are few and short-lived by limits of its own,
-// so a client that misbehaves costs its connection.
+// On the loop of its program: a probe that gets no answer says as much as one that gets 503. Only
+// what these clients need of HTTP/1.1 (RFC 9112): GET and HEAD without a body, one request after
+// the other on a connection that stays open. Connections are few and short-lived by limits of its
+// own, so a client that misbehaves costs its connection.
 #pragma once
 
 #include <functional>
