@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -63,6 +64,7 @@ Result<Child> Child::start(std::vector<std::string> argv, const std::string& net
   const int out = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   const pid_t pid = ::fork();
   if (pid == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // also when the test program crashes
     if (::setns(ns, CLONE_NEWNET) != 0) ::_exit(126);
     ::dup2(out, 1);
     ::dup2(out, 2);
