@@ -52,6 +52,11 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   bool dispatched = false;
   bool too_large = false;
 
+  bool answered() const {
+    const std::lock_guard lock(mutex_);
+    return answered_;
+  }
+
   // Any thread: the handler's answer.
   void respond(HttpResponse response) {
     const std::lock_guard lock(mutex_);
@@ -172,14 +177,14 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
 
   void end_stream(bool Exchange::*reason) {
     const std::lock_guard lock(mutex_);
-    if (!stream_) return;
     this->*reason = true;
+    if (!stream_) return;
     if (connection_ == nullptr || !suspended_) return;
     suspended_ = false;
     MHD_resume_connection(connection_);
   }
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   MHD_Connection* connection_;  // null when the request is over
   HangupMonitor& monitor_;
   uint64_t monitored_ = 0;
@@ -217,9 +222,6 @@ class MicroHttpServer final : public HttpServer {
 
   void stop(int grace_ms) override {
     if (daemons_.empty()) return;
-    for (MHD_Daemon* daemon : daemons_) {
-      UniqueFd closed(MHD_quiesce_daemon(daemon));
-    }
     for (const bool force : {false, true}) {
       std::vector<ExchangePtr> open;
       {
@@ -255,15 +257,15 @@ class MicroHttpServer final : public HttpServer {
           {MHD_OPTION_THREAD_POOL_SIZE, static_cast<intptr_t>(options_.threads), nullptr});
     }
     extra.push_back({MHD_OPTION_END, 0, nullptr});
-    MHD_Daemon* daemon =
-        MHD_start_daemon(flags, listener.port, nullptr, nullptr, &MicroHttpServer::on_request, this,
-                         MHD_OPTION_EXTERNAL_LOGGER, &MicroHttpServer::on_log, nullptr,  //
-                         MHD_OPTION_LISTEN_SOCKET, socket.get(),                         //
-                         MHD_OPTION_NOTIFY_COMPLETED, &MicroHttpServer::on_completed, this,
-                         MHD_OPTION_CONNECTION_MEMORY_LIMIT, kConnectionMemory,  //
-                         MHD_OPTION_CONNECTION_LIMIT, options_.max_connections,  //
-                         MHD_OPTION_CONNECTION_TIMEOUT, kIdleTimeoutSeconds,     //
-                         MHD_OPTION_ARRAY, extra.data(), MHD_OPTION_END);
+    MHD_Daemon* daemon = MHD_start_daemon(
+        flags, listener.port, &MicroHttpServer::on_connect, this, &MicroHttpServer::on_request,
+        this, MHD_OPTION_EXTERNAL_LOGGER, &MicroHttpServer::on_log, nullptr,  //
+        MHD_OPTION_LISTEN_SOCKET, socket.get(),                               //
+        MHD_OPTION_NOTIFY_COMPLETED, &MicroHttpServer::on_completed, this,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, kConnectionMemory,  //
+        MHD_OPTION_CONNECTION_LIMIT, options_.max_connections,  //
+        MHD_OPTION_CONNECTION_TIMEOUT, kIdleTimeoutSeconds,     //
+        MHD_OPTION_ARRAY, extra.data(), MHD_OPTION_END);
     if (daemon == nullptr) {
       return fail(Errc::kInternal,
                   fmt::format("cannot serve on {} port {}", listener.address, listener.port));
@@ -316,6 +318,18 @@ class MicroHttpServer final : public HttpServer {
     log::debug("http", {{"detail", trim(text)}});
   }
 
+  // MHD_quiesce_daemon() would be the call to take no more connections, but with a thread pool on
+  // epoll it races with the threads for the removal of the listening socket and ends the process
+  // (libmicrohttpd 0.9.75).
+  static MHD_Result on_connect(void* self, const sockaddr*, socklen_t) {
+    return static_cast<MicroHttpServer*>(self)->is_stopping() ? MHD_NO : MHD_YES;
+  }
+
+  bool is_stopping() const {
+    const std::lock_guard lock(mutex_);
+    return stopping_;
+  }
+
   static void on_completed(void* self, MHD_Connection*, void** context,
                            MHD_RequestTerminationCode) {
     auto* holder = static_cast<ExchangePtr*>(*context);
@@ -344,6 +358,8 @@ class MicroHttpServer final : public HttpServer {
       auto exchange = std::make_shared<Exchange>(connection, monitor_);
       read_head(connection, url, method, *exchange->request);
       const std::lock_guard lock(mutex_);
+      // A request that stop() did not see must not wait: the library does not stop under one.
+      if (stopping_) exchange->shut_down(true);
       exchanges_.insert(exchange);
       *context = new ExchangePtr(std::move(exchange));
       return MHD_YES;
@@ -366,7 +382,7 @@ class MicroHttpServer final : public HttpServer {
                            .headers = {{"Content-Type", "text/plain"}},
                            .body = fmt::format("Request entity too large: limit is {}\n",
                                                options_.max_body_bytes)});
-      } else {
+      } else if (!exchange->answered()) {
         handler_(exchange->request,
                  [exchange](HttpResponse response) { exchange->respond(std::move(response)); });
       }
