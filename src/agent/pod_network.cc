@@ -226,6 +226,7 @@ void PodNetwork::tell_failsafes() {
   std::vector<model::Failsafe> failsafes;
   if (network.rules.vxlan_port != 0)
     failsafes.push_back({net::kUdp, network.rules.vxlan_port, std::nullopt});
+  if (network.rules.ipip) failsafes.push_back({net::kIpip, 0, std::nullopt});
   for (const auto* family : {&network.v4, &network.v6}) {
     if (family->wireguard) failsafes.push_back({net::kUdp, family->wireguard->port, std::nullopt});
   }

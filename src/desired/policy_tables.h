@@ -138,7 +138,7 @@ struct HostKey {
 // Entries of one port whose nets lie within each other say no more than the widest.
 struct FailsafeKey {
   Direction direction;
-  PortSpace space;  // kTcp, kUdp or kSctp
+  PortSpace space;  // not kIcmp, kIcmpV6
   uint16_t port;
   net::Cidr net;
   auto operator<=>(const FailsafeKey&) const = default;

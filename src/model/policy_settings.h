@@ -11,10 +11,11 @@
 
 namespace caracal::model {
 
-// A port of the host that host endpoint policy never closes, for peers in `net` (calico.md 4.8).
+// A port of the host that host endpoint policy never closes, for peers in `net` (calico.md 4.8); or,
+// for a tunnel's sake, a whole protocol without ports (IPIP).
 struct Failsafe {
   net::Protocol protocol = net::kTcp;
-  uint16_t port = 0;
+  uint16_t port = 0;              // 0 for a protocol without ports
   std::optional<net::Cidr> net;  // unset: every peer
   bool operator==(const Failsafe&) const = default;
 };

@@ -25,6 +25,7 @@ inline constexpr Protocol kTcp{6};
 inline constexpr Protocol kUdp{17};
 inline constexpr Protocol kSctp{132};
 inline constexpr Protocol kIcmp{1};
+inline constexpr Protocol kIpip{4};
 inline constexpr Protocol kIcmpV6{58};
 
 // An inclusive range of ports. Invariant: first <= last.

@@ -61,6 +61,25 @@ TEST_F(HostTest, ClosedButForFailsafesUntilAPolicyOrProfileAllows) {
   EXPECT_TRUE(engine.tables().failsafes.empty());
 }
 
+// Tunnels without ports must live on host endpoints, too.
+TEST_F(HostTest, AFailsafeMayBeAProtocolWithoutPorts) {
+  host_endpoint("h", "eth0", {{"host", "yes"}});
+  const auto ipip = [this](HostHook hook, const char* peer) {
+    flush();
+    const PacketKey packet{ip(peer), ip("192.168.0.1"), PortSpace::kOther, 4, std::nullopt};
+    return desired::decide(engine.tables(), hook, "eth0", packet).verdict;
+  };
+  EXPECT_EQ(ipip(HostHook::kIngress, "1.1.1.1"), TableVerdict::kDenied);
+  model::PolicySettings settings;
+  settings.inbound.push_back({net::kIpip, 0, *net::Cidr::parse("1.0.0.0/8")});
+  settings.outbound.push_back({net::kIpip, 0, std::nullopt});
+  engine.apply(model::PolicySettingsUpdate{settings});
+  EXPECT_EQ(ipip(HostHook::kIngress, "1.1.1.1"), TableVerdict::kAllowed);
+  EXPECT_EQ(ipip(HostHook::kIngress, "2.1.1.1"), TableVerdict::kDenied);
+  EXPECT_EQ(ipip(HostHook::kEgress, "2.1.1.1"), TableVerdict::kAllowed);
+  EXPECT_EQ(host(HostHook::kIngress, "eth0", "1.1.1.1", 4), TableVerdict::kDenied);
+}
+
 TEST_F(HostTest, HooksOfPolicies) {
   host_endpoint("h", "eth0", {{"host", "yes"}});
   policy(for_hosts("f", model::Hook::kForward, {rule(Action::kAllow, {block("1.0.0.0/8")})}));

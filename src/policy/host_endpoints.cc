@@ -209,14 +209,15 @@ void HostEndpoints::write_failsafes() {
   std::set<desired::FailsafeKey> now;
   const auto add = [&](desired::Direction direction, const std::vector<model::Failsafe>& list) {
     for (const model::Failsafe& one : list) {
-      const auto space = space_of(one.protocol);
-      if (!space || !one.protocol.has_ports()) continue;
+      const auto space = space_of(one.protocol).value_or(desired::PortSpace::kOther);
+      if (one.protocol == net::kIcmp || one.protocol == net::kIcmpV6) continue;
+      const uint16_t port = one.protocol.has_ports() ? one.port : one.protocol.number;
       if (one.net) {
-        now.insert({direction, *space, one.port, *one.net});
+        now.insert({direction, space, port, *one.net});
         continue;
       }
       for (const net::Family family : net::kFamilies) {
-        now.insert({direction, *space, one.port, net::Cidr(net::IpAddr::first(family), 0)});
+        now.insert({direction, space, port, net::Cidr(net::IpAddr::first(family), 0)});
       }
     }
   };

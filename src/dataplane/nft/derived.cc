@@ -223,6 +223,7 @@ Status decode_hosts(std::span<const Element> elements, desired::PolicyTables& ta
 
 // ---- failsafes
 
+// As the set's key has them; a protocol without ports has port 0 there.
 uint8_t protocol_of(PortSpace space) {
   switch (space) {
     case PortSpace::kUdp:
@@ -276,8 +277,9 @@ void encode_failsafes(const desired::PolicyTables& tables, std::vector<Element>&
       element.set =
           key.direction == Direction::kIngress ? SetId::kFailsafeIngress : SetId::kFailsafeEgress;
       put_number(element, 0, number);
-      element.key[kWord] = protocol_of(key.space);
-      put_port(element, 2 * kWord, key.port);
+      const bool whole = key.space == PortSpace::kOther;
+      element.key[kWord] = whole ? static_cast<uint8_t>(key.port) : protocol_of(key.space);
+      put_port(element, 2 * kWord, whole ? 0 : key.port);
       keys.insert(element);
     }
   }
@@ -317,11 +319,17 @@ Status decode_failsafes(std::span<const Element> elements, desired::PolicyTables
     const auto cell = cells.find(get_number(e, 0));
     const auto space = std::find_if(kSplitSpaces.begin(), kSplitSpaces.end(),
                                     [&](PortSpace s) { return protocol_of(s) == e.key[kWord]; });
-    if (cell == cells.end() || space == kSplitSpaces.end())
+    const uint16_t port = get_port(e, 2 * kWord);
+    const bool whole = space == kSplitSpaces.end();
+    if (cell == cells.end() || (whole && port != 0))
       return fail(Errc::kConflict, spec_of(e.set).name + ": " + to_string(e));
     const auto direction =
         e.set == SetId::kFailsafeIngress ? Direction::kIngress : Direction::kEgress;
-    covered[{direction, *space, get_port(e, 2 * kWord)}].push_back(cell->second);
+    if (whole) {
+      covered[{direction, PortSpace::kOther, e.key[kWord]}].push_back(cell->second);
+    } else {
+      covered[{direction, *space, port}].push_back(cell->second);
+    }
   }
   for (auto& [key, parts] : covered) {
     std::sort(parts.begin(), parts.end(),

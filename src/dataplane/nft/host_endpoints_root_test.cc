@@ -112,6 +112,7 @@ TEST_F(HostEndpointsRootTest, EgressIsJudgedByTheDestinationAfterNat) {
   PolicyTables t = tables();
   t.hosts[{HostHook::kEgress, kUplink}] = group(13);
   failsafe(t, Direction::kEgress, PortSpace::kUdp, 53);
+  failsafe(t, Direction::kEgress, PortSpace::kOther, kOspf.number, "192.0.2.0/24", "2001:5::/32");
   sync(t);
   for (const Ends& e : kBoth) {
     SCOPED_TRACE(e.node);
@@ -119,6 +120,8 @@ TEST_F(HostEndpointsRootTest, EgressIsJudgedByTheDestinationAfterNat) {
     EXPECT_FALSE(out(e.node, e.friendly, net::kTcp, 81));
     EXPECT_FALSE(out(e.node, e.stranger, net::kUdp, 80));
     EXPECT_TRUE(out(e.node, e.stranger, net::kUdp, 53));
+    EXPECT_TRUE(out(e.node, e.stranger, kOspf, 0));
+    EXPECT_FALSE(out(e.node, e.friendly, kOspf, 0));
     EXPECT_TRUE(out(e.node, e.pod, net::kTcp, 81));  // the node reaches its pods
     EXPECT_TRUE(forwarded(e.pod, e.stranger, 81));
     EXPECT_TRUE(in(e.stranger, e.node, 81));  // the answer belongs to a connection

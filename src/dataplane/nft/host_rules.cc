@@ -126,10 +126,31 @@ class HostRules : public RuleWriter {
   }
   void judge(const char* chain, HostHook hook) { add(rule(chain).jump(chain_of(hook))); }
 
-  // Destination port and the peer's address are a failsafe's.
+  // Destination port, or a protocol without ports, and the peer's address are a failsafe's.
   void failsafes(const char* chain, bool ingress) {
     const SetId set = ingress ? SetId::kFailsafeIngress : SetId::kFailsafeEgress;
     match(chain, set, ingress, 2, "failsafe");
+    for (const Family family : net::kFamilies) {
+      RuleBuilder whole = rule(chain);
+      whole.family(family);
+      for (const net::Protocol with : {net::kTcp, net::kUdp, net::kSctp})
+        whole.not_protocol(with.number);
+      add(peer_number(whole, family, ingress)
+              .number(0, kThird)
+              .in_set(set, kPairFirst)
+              .verdict(NF_ACCEPT),
+          fmt::format("{} -> number; number . protocol . 0: failsafe without ports",
+                      spec_of(layout_of(family).failsafe_net).name));
+    }
+  }
+  // The peer's number in kPairFirst, the packet's protocol in kPairSecond.
+  static RuleBuilder& peer_number(RuleBuilder& rule, Family family, bool ingress) {
+    const Layout& layout = layout_of(family);
+    return rule.meta(ingress ? NFT_META_IIFNAME : NFT_META_OIFNAME, kName)
+        .payload(NFT_PAYLOAD_NETWORK_HEADER, ingress ? layout.source : layout.destination,
+                 layout.size, kScratch)
+        .map(layout.failsafe_net, kScratch, kPadding)
+        .meta(NFT_META_L4PROTO, kPairSecond);
   }
   // Answers to the other direction's failsafes, where nothing else tells that they are answers.
   void replies(const char* chain, bool ingress) {
@@ -140,13 +161,8 @@ class HostRules : public RuleWriter {
              std::string_view comment) {
     for (const Family family : net::kFamilies) {
       const Layout& layout = layout_of(family);
-      add(rule(chain)
-              .family(family)
-              .meta(ingress ? NFT_META_IIFNAME : NFT_META_OIFNAME, kName)
-              .payload(NFT_PAYLOAD_NETWORK_HEADER, ingress ? layout.source : layout.destination,
-                       layout.size, kScratch)
-              .map(layout.failsafe_net, kScratch, kPadding)
-              .meta(NFT_META_L4PROTO, kPairSecond)
+      RuleBuilder port = rule(chain);
+      add(peer_number(port.family(family), family, ingress)
               .payload(NFT_PAYLOAD_TRANSPORT_HEADER, port_offset, 2, kThird)
               .in_set(set, kPairFirst)
               .verdict(NF_ACCEPT),

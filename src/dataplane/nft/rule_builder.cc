@@ -209,6 +209,10 @@ RuleBuilder& RuleBuilder::protocol(uint8_t number) {
   return meta(NFT_META_L4PROTO, 0).equals(0, number);
 }
 
+RuleBuilder& RuleBuilder::not_protocol(uint8_t number) {
+  return meta(NFT_META_L4PROTO, 0).compare(0, NFT_CMP_NEQ, &number, 1);
+}
+
 nftnl_expr* RuleBuilder::lookup(SetId set, unsigned key) {
   nftnl_expr* expr = make("lookup");
   nftnl_expr_set_str(expr, NFTNL_EXPR_LOOKUP_SET, spec_of(set).name.c_str());

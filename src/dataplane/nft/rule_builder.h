@@ -42,6 +42,7 @@ class RuleBuilder {
   RuleBuilder& name_is(uint32_t meta_key, std::string_view name);
   RuleBuilder& family(net::Family family);
   RuleBuilder& protocol(uint8_t number);
+  RuleBuilder& not_protocol(uint8_t number);
   // Set look-up: go on when found. Map look-up: value into `to`, go on when found.
   RuleBuilder& in_set(SetId set, unsigned key);
   RuleBuilder& map(SetId set, unsigned key, unsigned to);

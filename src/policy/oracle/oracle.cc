@@ -67,7 +67,7 @@ DirectionExplanation judge_pod(const World& world, const Pod& pod, View view) {
 bool in_failsafes(const std::vector<model::Failsafe>& list, net::Protocol protocol,
                   std::optional<uint16_t> port, const net::IpAddr& peer) {
   return std::any_of(list.begin(), list.end(), [&](const model::Failsafe& failsafe) {
-    return failsafe.protocol == protocol && port == failsafe.port &&
+    return failsafe.protocol == protocol && (!protocol.has_ports() || port == failsafe.port) &&
            (!failsafe.net || failsafe.net->contains(peer));
   });
 }

@@ -195,6 +195,7 @@ model::Update RandomWorld::settings_change() {
     for (size_t i = parts_.below(3); i > 0; --i) {
       const model::NamedPort port = parts_.named_port();
       model::Failsafe failsafe{port.protocol, port.port, std::nullopt};
+      if (parts_.one_in(4)) failsafe = {net::Protocol{47}, 0, std::nullopt};
       if (parts_.one_in(2)) failsafe.net = parts_.cidr();
       out.push_back(failsafe);
     }
