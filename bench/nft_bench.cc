@@ -214,6 +214,39 @@ PolicyTables with_path(PolicyTables t, Path path) {
   return t;
 }
 
+// The first entry that needs a part of the rules comes, and goes: p50 and p99 of apply().
+void BM_PartComesAndGoes(benchmark::State& state) {
+  const PolicyTables without = big_tables(10'000, 10'000);
+  const PolicyTables with = with_path(without, static_cast<Path>(state.range(0)));
+  const PolicyDelta come = desired::difference(without, with);
+  const PolicyDelta go = desired::difference(with, without);
+  auto ns = NetworkNamespace::create_anonymous();
+  auto driver = nft::NftDriver::open_in(*ns);
+  if (auto report = driver->sync(without); !report) return skip(state, report.error());
+  std::vector<double> micros;
+  size_t messages = 0;
+  for (auto _ : state) {
+    for (const PolicyDelta* delta : {&come, &go}) {
+      auto report = driver->apply(*delta);
+      if (!report) return skip(state, report.error());
+      micros.push_back(std::chrono::duration<double, std::micro>(report->elapsed).count());
+      messages += report->messages;
+    }
+  }
+  state.counters["messages"] = static_cast<double>(messages) / static_cast<double>(micros.size());
+  std::sort(micros.begin(), micros.end());
+  state.counters["p50_us"] = micros[micros.size() / 2];
+  state.counters["p99_us"] = micros[micros.size() * 99 / 100];
+}
+BENCHMARK(BM_PartComesAndGoes)
+    ->ArgName("path")
+    ->Arg(static_cast<int64_t>(Path::kOtherwise))
+    ->Arg(static_cast<int64_t>(Path::kWide))
+    ->Arg(static_cast<int64_t>(Path::kSplit))
+    ->Arg(static_cast<int64_t>(Path::kHosts))
+    ->Unit(benchmark::kMicrosecond)
+    ->Iterations(50);
+
 // First packets of UDP connections through the node into a pod: with nothing (-1), with connection
 // tracking alone as every Kubernetes node has it (0), with 1 and more policies (and as many rows,
 // 10 addresses each), by one of the paths above.

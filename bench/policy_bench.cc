@@ -19,13 +19,13 @@
 #include <memory>
 #include <sstream>
 
+#include "bench/engine_world.h"
 #include "policy/engine.h"
 
 namespace caracal::policy {
 namespace {
 
-using selector::Op;
-using selector::Selector;
+using namespace engine_bench;  // NOLINT: the worlds
 
 double resident_mb() {
   std::ifstream statm("/proc/self/statm");
@@ -45,103 +45,6 @@ double peak_mb() {
 }
 void reset_peak() { std::ofstream("/proc/self/clear_refs") << 5; }
 
-using Clock = std::chrono::steady_clock;
-double microseconds_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
-}
-
-// Times of single events.
-class Times {
- public:
-  template <typename Event>
-  void run(const Event& event) {
-    const auto start = Clock::now();
-    event();
-    list_.push_back(microseconds_since(start));
-  }
-  void report(benchmark::State& state) {
-    if (list_.empty()) return;
-    std::sort(list_.begin(), list_.end());
-    const auto at = [&](double share) {
-      return list_[static_cast<size_t>(share * static_cast<double>(list_.size() - 1))];
-    };
-    state.counters["p50us"] = at(0.5);
-    state.counters["p99us"] = at(0.99);
-  }
-
- private:
-  std::vector<double> list_;
-};
-
-model::Policy base_policy(const std::string& ns, const std::string& name) {
-  model::Policy policy;
-  policy.id = {model::PolicyKind::kNetworkPolicy, {ns, name}};
-  policy.selects.in_namespace = ns;
-  policy.applies_ingress = true;
-  return policy;
-}
-
-model::Pod pod_of(const std::string& ns, int number, int app, int instance) {
-  model::Pod pod;
-  pod.name = {ns, fmt::format("app-{}-7d9c5b6f4-{:05}", app, number)};
-  pod.node = "node";
-  pod.labels = {{"app", fmt::format("app-{}", app)},
-                {"pod-template-hash", fmt::format("7d9c5b6f4{}", app)},
-                {"tier", instance % 2 ? "front" : "back"},
-                {"team", fmt::format("team-{}", app % 20)},
-                {"release", "stable"}};
-  pod.addresses = {net::IpAddr::v4(0x0a000000u + static_cast<uint32_t>(number) + 1)};
-  pod.ports = {{"http", net::kTcp, 8080}};
-  return pod;
-}
-
-void add_local(std::vector<model::Update>& out, const model::Pod& pod, size_t number) {
-  model::LocalEndpoint endpoint{pod.name, fmt::format("cali{:011x}", number), pod.addresses};
-  out.push_back(model::LocalEndpointUpdate{endpoint.interface, endpoint});
-}
-
-// 250 namespaces of 1,000 pods in 20 apps; 40 policies a namespace: an app may be reached by
-// another app of the namespace and by one of another namespace, on one port; 200 pods are local,
-// spread over all.
-std::vector<model::Update> big_cluster(int pods, int policies, int local) {
-  constexpr int kNamespaces = 250, kApps = 20;
-  std::vector<model::Update> out;
-  for (int n = 0; n < kNamespaces; ++n) {
-    const std::string ns = fmt::format("ns-{}", n);
-    out.push_back(model::NamespaceUpdate{
-        ns, model::Namespace{
-                ns, {{"kubernetes.io/metadata.name", ns}, {"env", n % 2 ? "prod" : "dev"}}}});
-    const int own = policies / kNamespaces + (n < policies % kNamespaces ? 1 : 0);
-    for (int p = 0; p < own; ++p) {
-      model::Policy policy = base_policy(ns, fmt::format("policy-{}", p));
-      policy.selects.pods =
-          Selector::requirement(Op::kIn, "app", {fmt::format("app-{}", p % kApps)});
-      model::Rule rule;
-      auto& peers = rule.peer.all_of.emplace_back();
-      model::EndpointPeer same;
-      same.in_namespace = ns;
-      same.pods = Selector::requirement(Op::kIn, "app", {fmt::format("app-{}", (p + 7) % kApps)});
-      peers.push_back(same);
-      model::EndpointPeer other;
-      other.namespaces = Selector::requirement(Op::kIn, "kubernetes.io/metadata.name",
-                                               {fmt::format("ns-{}", (n + p + 1) % kNamespaces)});
-      other.pods = Selector::requirement(Op::kIn, "app", {fmt::format("app-{}", (p + 3) % kApps)});
-      peers.push_back(other);
-      rule.ports = {{net::kTcp, net::PortRange{static_cast<uint16_t>(8000 + p),
-                                               static_cast<uint16_t>(8000 + p)}}};
-      policy.ingress.push_back(rule);
-      out.push_back(model::PolicyUpdate{policy.id, policy, {}});
-    }
-  }
-  const int per_namespace = pods / kNamespaces;
-  for (int i = 0; i < pods; ++i) {
-    const model::Pod pod = pod_of(fmt::format("ns-{}", i / per_namespace), i, i % kApps, i / kApps);
-    if (local > 0 && i % (pods / local) == 0) add_local(out, pod, static_cast<size_t>(i));
-    out.push_back(model::PodUpdate{pod.name, pod});
-  }
-  return out;
-}
-
 void run_full(benchmark::State& state, const std::vector<model::Update>& updates) {
   for (auto _ : state) {
     state.PauseTiming();
@@ -151,9 +54,9 @@ void run_full(benchmark::State& state, const std::vector<model::Update>& updates
     auto engine = std::make_unique<Engine>();
     state.ResumeTiming();
     for (const model::Update& update : updates) engine->apply(update);
-    const desired::PolicyDelta delta = engine->flush();
-    benchmark::DoNotOptimize(delta.size());
-    state.PauseTiming();  // nobody waits for the end of an agent
+    auto delta = std::make_unique<desired::PolicyDelta>(engine->flush());
+    benchmark::DoNotOptimize(delta->size());
+    state.PauseTiming();  // nobody waits for the end of an agent, or of the delta
     state.counters["peak"] = peak_mb() - before;
     malloc_trim(0);
     state.counters["MB"] = resident_mb() - before;
@@ -162,6 +65,7 @@ void run_full(benchmark::State& state, const std::vector<model::Update>& updates
     state.counters["groups"] = static_cast<double>(engine->counts().groups);
     state.counters["peers"] = static_cast<double>(engine->tables().peers.size());
     state.counters["rows"] = static_cast<double>(engine->tables().rows.size());
+    delta.reset();
     engine.reset();
     state.ResumeTiming();
   }
@@ -338,25 +242,7 @@ BENCHMARK(RelabelNamespaceOfThousandPods)->Unit(benchmark::kMicrosecond);
 void RelabelWithSelectors(benchmark::State& state) {
   Engine engine;
   const auto count = static_cast<int>(state.range(0));
-  engine.apply(model::NamespaceUpdate{"ns", model::Namespace{"ns", {}}});
-  const model::Pod local = pod_of("ns", 1, 0, 0);
-  std::vector<model::Update> updates;
-  add_local(updates, local, 1);
-  engine.apply(updates.front());
-  engine.apply(model::PodUpdate{local.name, local});
-  for (int p = 0; p < count; ++p) {
-    model::Policy policy = base_policy("ns", fmt::format("policy-{}", p));
-    model::Rule rule;
-    model::EndpointPeer peer;
-    peer.in_namespace = "ns";
-    // No required label leads to them: each is looked at.
-    peer.pods =
-        Selector::all_of({Selector::requirement(Op::kExists, fmt::format("key-{}", p % 10)),
-                          Selector::requirement(Op::kNotIn, "app", {fmt::format("other-{}", p)})});
-    rule.peer.all_of = {{peer}};
-    policy.ingress.push_back(rule);
-    engine.apply(model::PolicyUpdate{policy.id, policy, {}});
-  }
+  for (const model::Update& update : many_selectors(count)) engine.apply(update);
   model::Pod pod = pod_of("ns", 2, 1, 1);
   engine.apply(model::PodUpdate{pod.name, pod});
   engine.flush();
@@ -378,28 +264,10 @@ BENCHMARK(RelabelWithSelectors)->Arg(20)->Arg(2'000)->Unit(benchmark::kMicroseco
 // A network set of N nets, half of them single addresses, in use by a local pod; one comes or goes.
 void ChangeOneNetOfASet(benchmark::State& state) {
   Engine engine;
-  engine.apply(model::NamespaceUpdate{"ns", model::Namespace{"ns", {}}});
-  const model::Pod local = pod_of("ns", 1, 0, 0);
-  std::vector<model::Update> updates;
-  add_local(updates, local, 1);
-  engine.apply(updates.front());
-  engine.apply(model::PodUpdate{local.name, local});
-  model::Policy policy = base_policy("ns", "from-set");
-  model::Rule rule;
-  model::EndpointPeer peer;
-  peer.inherited = true;
-  peer.pods = Selector::requirement(Op::kIn, "role", {"feed"});
-  rule.peer.all_of = {{peer}};
-  policy.ingress.push_back(rule);
-  engine.apply(model::PolicyUpdate{policy.id, policy, {}});
-  model::NetworkSet full{{"", "feed"}, {{"role", "feed"}}, {}};
-  for (int64_t i = 0; i < state.range(0); ++i) {
-    const auto start = static_cast<uint32_t>(0x20000000 + i * 512);
-    full.nets.push_back(net::Cidr(net::IpAddr::v4(start), i % 2 ? 24 : 32));
-  }
+  const model::NetworkSet full = feed(state.range(0));
+  for (const model::Update& update : one_network_set(full)) engine.apply(update);
   model::NetworkSet less = full;
   less.nets.erase(less.nets.begin() + static_cast<ptrdiff_t>(less.nets.size() / 2 + 1));
-  engine.apply(model::NetworkSetUpdate{full.name, full});
   engine.flush();
   const model::NetworkSetUpdate with{full.name, full}, without{less.name, less};
   Times times;

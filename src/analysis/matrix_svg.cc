@@ -7,6 +7,7 @@
 #include "analysis/matrix_render.h"
 #include "analysis/matrix_table.h"
 #include "analysis/port_text.h"
+#include "base/xml.h"
 
 namespace caracal::analysis {
 namespace {
@@ -24,29 +25,6 @@ constexpr size_t kBand = 5;  // without namespaces to part them, every fifth lin
 
 // The width of some characters of 12 px monospace type.
 size_t width_of(size_t characters) { return characters * 73 / 10 + 1; }
-
-std::string escape(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
 
 size_t longest(const std::vector<TableEnd>& ends) {
   size_t out = 0;
@@ -119,7 +97,7 @@ class Drawing {
   size_t below() const { return top_ + table_.rows.size() * cell_height_; }
 
   void text(size_t x, size_t y, std::string_view style, std::string_view text) {
-    out_ += fmt::format("<text{} x=\"{}\" y=\"{}\">{}</text>\n", style, x, y, escape(text));
+    out_ += fmt::format("<text{} x=\"{}\" y=\"{}\">{}</text>\n", style, x, y, xml_escape(text));
   }
 
   void labels() {
@@ -133,7 +111,7 @@ class Drawing {
       const std::string& label = table_.columns[column].label;
       if (upright_) {
         out_ += fmt::format("<text transform=\"translate({},{}) rotate(-90)\">{}</text>\n",
-                            middle + 4, top_ - 6, escape(label));
+                            middle + 4, top_ - 6, xml_escape(label));
       } else {
         text(middle, top_ - 6, " text-anchor=\"middle\"", label);
       }
@@ -156,7 +134,8 @@ class Drawing {
         "<rect class=\"{}\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"><title>{} → {}: "
         "{}</title></rect>\n",
         ports ? class_of(open) : "self", x + 1, y + 1, cell_width_ - 2, cell_height_ - 2,
-        escape(from.label), escape(to.label), ports ? escape(describe(*ports)) : "the same");
+        xml_escape(from.label), xml_escape(to.label),
+        ports ? xml_escape(describe(*ports)) : "the same");
     seen_[ports ? static_cast<size_t>(open) : 3] = true;
     const std::string sign = ports ? sign_of(*ports, open) : std::string();
     if (sign.empty()) return;

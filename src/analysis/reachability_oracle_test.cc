@@ -1,10 +1,15 @@
 // Reachability equals the oracle: on random worlds, one side at a time and for whole flows.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include <filesystem>
 
 #include "analysis/all_pairs.h"
 #include "analysis/port_text.h"
 #include "analysis/reachability.h"
+#include "base/file.h"
 #include "policy/oracle/oracle.h"
+#include "policy/testing/case_file.h"
 #include "policy/testing/question.h"
 #include "policy/testing/random_world.h"
 
@@ -66,13 +71,12 @@ policy::oracle::Flow flow_of(const Question& question, Direction direction, cons
 }
 
 // Every pod and direction against every interesting address.
-void compare_sides(const policy_testing::RandomWorld& random, uint32_t seed) {
-  const model::World& world = random.world();
+void compare_sides(const model::World& world, std::string_view origin) {
   const Reachability reachability(world, 2);
   const auto asked = questions();
   for (PodNumber pod = 0; pod < reachability.pod_count(); ++pod) {
     const model::ObjectName& name = reachability.pod(pod).name;
-    for (const net::IpAddr& address : policy_testing::interesting_addresses(random.world())) {
+    for (const net::IpAddr& address : policy_testing::interesting_addresses(world)) {
       if (!reachability.networked(pod, address.family())) continue;
       for (const Direction direction : {Direction::kIngress, Direction::kEgress}) {
         const policy::PortSet& allowed = reachability.allowed(direction, pod, address.family(),
@@ -82,7 +86,7 @@ void compare_sides(const policy_testing::RandomWorld& random, uint32_t seed) {
               world, direction, name, flow_of(question, direction, reachability.pod(pod), address));
           ASSERT_EQ(contains(allowed, port_number(question.protocol, question.port)),
                     truth.verdict == Verdict::kAllowed)
-              << "seed " << seed << ": " << name.to_string()
+              << origin << ": " << name.to_string()
               << (direction == Direction::kIngress ? " <- " : " -> ") << address.to_string() << " "
               << question.protocol.to_string() << "/" << question.port << ", allowed "
               << port_text(allowed);
@@ -106,10 +110,26 @@ TEST(ReachabilityOracle, SidesAreEqual) {
     policy_testing::RandomWorld random(seed, options(seed));
     for (int round = 0; round < 2; ++round) {
       for (int i = 0; i < 40; ++i) random.next();
-      compare_sides(random, seed);
+      compare_sides(random.world(), fmt::format("seed {}", seed));
       if (::testing::Test::HasFatalFailure()) return;
     }
   }
+}
+
+// Of the kept cases those that are worlds already, not texts of an API.
+TEST(ReachabilityOracle, SidesOfKeptCasesAreEqual) {
+  size_t compared = 0;
+  const std::filesystem::path folder = CARACAL_SOURCE_DIR "/src/policy/testing/cases";
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const auto text = read_file(entry.path().string());
+    ASSERT_TRUE(text);
+    const auto kept = policy_testing::parse_case(*text);
+    ASSERT_TRUE(kept) << kept.error().message;
+    if (!kept->apis.empty()) continue;
+    ++compared;
+    compare_sides(kept->world, entry.path().stem().string());
+  }
+  EXPECT_GT(compared, 0U);
 }
 
 TEST(ReachabilityOracle, FlowsAreEqual) {

@@ -261,8 +261,10 @@ CompiledRule RuleCompiler::compile(const PreparedRule& rule, Direction direction
       for (const model::NamedPort& port : classes_.sample(line_.pod_class(self)).ports)
         names[{port.name, port.protocol}].push_back(port.port);
     }
-    // A policy's own end resolves names by the endpoint itself, in both lists.
-    add_cell(rule, part, part.where, names, names, out);
+    // A policy's own end resolves names by the endpoint itself, in both lists; the wanted ones only
+    // where the rule names the endpoint, and not something else that has its address.
+    const bool named = !rule.needs_own_ports || naming_places(rule.self).contains(self);
+    add_cell(rule, part, part.where, named ? names : Resolution(), names, out);
   }
   return out;
 }

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <random>
+#include <utility>
 
 #include "kube/list_splitter.h"
 #include "kube/scratch_parser.h"
@@ -110,6 +112,88 @@ TEST(ListSplitterTest, GivesEachItemWhereverThePiecesAreCut) {
     EXPECT_EQ(jsonio::get_string(*split.rest, {"metadata", "continue"}), "n\"x");
     EXPECT_EQ(jsonio::get_array(*split.rest, {"x", "items"}).size(), 1u);
     EXPECT_EQ(jsonio::get_array(*split.rest, {"items"}).size(), 0u);
+  }
+}
+
+// Byte by byte, as plainly as it can be said: where each item of `items` ends.
+std::vector<std::string> items_of(std::string_view items) {
+  std::vector<std::string> out;
+  int depth = 0;
+  bool in_string = false, escaped = false;
+  std::string item;
+  for (const char c : items) {
+    if (depth == 0 && c != '{') continue;
+    item += c;
+    if (escaped) {
+      escaped = false;
+    } else if (in_string) {
+      escaped = c == '\\';
+      in_string = c != '"';
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '{' || c == '[') {
+      ++depth;
+    } else if ((c == '}' || c == ']') && --depth == 0) {
+      out.push_back(std::exchange(item, {}));
+    }
+  }
+  return out;
+}
+
+// Items are looked through in blocks: strings, escapes and brackets on either side of each border,
+// with the text cut at every byte.
+TEST(ListSplitterTest, FindsTheSameItemsByteByByte) {
+  std::mt19937 random(7);
+  const auto one_of = [&](std::string_view from) { return from[random() % from.size()]; };
+  for (int round = 0; round < 60; ++round) {
+    std::string items;
+    for (int i = 0; i < 4; ++i) {
+      if (i > 0) items += one_of(", ") == ',' ? "," : ",\n ";
+      // Valid or not within: what counts is that brackets and quotes are even.
+      std::string open;
+      std::string item = "{";
+      const size_t length = random() % 150;
+      while (item.size() < length) {
+        const char c = one_of("{[}]\"\"aaaaaaaa");
+        if (c == '"') {
+          item += '"';
+          for (size_t n = random() % 90; n > 0; --n) {
+            const char inner = one_of(round % 3 == 0 ? "abc{}[]" : "ab{}[]\\\\\\");
+            item += inner;
+            if (inner == '\\') item += one_of("\\\"n{}");
+          }
+          item += '"';
+        } else if (c == '{' || c == '[') {
+          open += c == '{' ? '}' : ']';
+          item += c;
+        } else if (c == '}' || c == ']') {
+          if (open.empty()) continue;
+          item += open.back();
+          open.pop_back();
+        } else {
+          item += c;
+        }
+      }
+      items += item + std::string(open.rbegin(), open.rend()) + "}";
+    }
+    const std::vector<std::string> expected = items_of(items);
+    ASSERT_EQ(expected.size(), 4u);
+    const std::string text = R"({"items":[)" + items + R"(],"metadata":{}})";
+    for (size_t cut = 0; cut <= text.size(); ++cut) {
+      std::vector<std::string> found;
+      ListSplitter splitter;
+      for (const std::string_view piece :
+           {std::string_view(text).substr(0, cut), std::string_view(text).substr(cut)}) {
+        EXPECT_TRUE(splitter.feed(piece, [&](std::string_view item) {
+          found.emplace_back(item);
+          return true;
+        }));
+      }
+      ASSERT_EQ(found, expected) << "cut at " << cut << " of " << text;
+      EXPECT_TRUE(splitter.finish().has_value());
+    }
+    for (size_t size = 1; size <= 130; ++size)
+      ASSERT_EQ(split_list(text, size).items, expected) << "pieces of " << size << " of " << text;
   }
 }
 

@@ -8,11 +8,14 @@ namespace {
 
 // The head of a holder's block; addresses and the name follow.
 struct BlockHead {
-  uint32_t addresses;
+  uint32_t kind : 8;
+  uint32_t addresses : 24;  // an object of the API is far too small for more
+  uint16_t extra;
   uint16_t name_length;
-  uint8_t kind;
 };
 constexpr size_t kHead = sizeof(BlockHead);
+static_assert(kHead == 8);  // one for each pod of the cluster
+constexpr uint32_t kMaxExtra = 0xffff;
 static_assert(std::is_trivially_copyable_v<net::IpAddr> && alignof(net::IpAddr) == 1);
 
 BlockHead head_of(const char* block) {
@@ -48,34 +51,44 @@ std::span<const net::IpAddr> EndpointIndex::addresses(HolderIndex h) const {
   // The block was filled by copying IpAddrs there.
   return {reinterpret_cast<const net::IpAddr*>(block + kHead), head_of(block).addresses};
 }
+std::span<const net::IpAddr> EndpointIndex::extra(HolderIndex h) const {
+  const auto own = addresses(h);
+  return {own.data() + own.size(), head_of(holders_[h].block.get()).extra};
+}
 std::string_view EndpointIndex::name_of(HolderIndex h) const {
   const char* block = holders_[h].block.get();
   const BlockHead head = head_of(block);
-  return {block + kHead + head.addresses * sizeof(net::IpAddr), head.name_length};
-}
-model::ObjectName EndpointIndex::pod_name(HolderIndex h) const {
-  return {std::string(strings_.text(holders_[h].ns)), std::string(name_of(h))};
+  const size_t addresses = size_t{head.addresses} + head.extra;
+  return {block + kHead + addresses * sizeof(net::IpAddr), head.name_length};
 }
 
 void EndpointIndex::set_block(HolderIndex h, HolderKind kind, std::string_view name,
-                              std::span<const net::IpAddr> addresses) {
-  const BlockHead head{static_cast<uint32_t>(addresses.size()), static_cast<uint16_t>(name.size()),
-                       static_cast<uint8_t>(kind)};
-  auto block = std::make_unique_for_overwrite<char[]>(kHead + addresses.size_bytes() + name.size());
-  std::memcpy(block.get(), &head, kHead);
-  if (!addresses.empty())
-    std::memcpy(block.get() + kHead, addresses.data(), addresses.size_bytes());
-  std::copy(name.begin(), name.end(), block.get() + kHead + addresses.size_bytes());
+                              std::span<const net::IpAddr> addresses,
+                              std::span<const net::IpAddr> extra) {
+  extra = extra.first(std::min<size_t>(extra.size(), kMaxExtra));
+  const BlockHead head{.kind = static_cast<uint8_t>(kind),
+                       .addresses = static_cast<uint32_t>(addresses.size()) & 0xffffff,
+                       .extra = static_cast<uint16_t>(extra.size()),
+                       .name_length = static_cast<uint16_t>(name.size())};
+  auto block = std::make_unique_for_overwrite<char[]>(kHead + addresses.size_bytes() +
+                                                      extra.size_bytes() + name.size());
+  char* at = block.get();
+  const auto put = [&at](const void* from, size_t size) {
+    if (size > 0) std::memcpy(at, from, size);
+    at += size;
+  };
+  put(&head, kHead);
+  put(addresses.data(), addresses.size_bytes());
+  put(extra.data(), extra.size_bytes());
+  put(name.data(), name.size());
   holders_[h].block = std::move(block);
 }
 
 bool EndpointIndex::holds(HolderIndex h, const net::IpAddr& address) const {
   const auto own = addresses(h);
-  if (std::find(own.begin(), own.end(), address) != own.end()) return true;
-  if (extra_.empty() || kind_of(h) != HolderKind::kPod) return false;
-  const auto it = extra_.find(pod_name(h));
-  return it != extra_.end() &&
-         std::find(it->second.begin(), it->second.end(), address) != it->second.end();
+  const auto more = extra(h);
+  return std::find(own.begin(), own.end(), address) != own.end() ||
+         std::find(more.begin(), more.end(), address) != more.end();
 }
 
 HolderIndex EndpointIndex::find(HolderKind kind, const model::ObjectName& name) const {
@@ -116,14 +129,17 @@ size_t EndpointIndex::count_with_port(net::Protocol protocol, StringId name) con
   return count;
 }
 
-// An address that a holder has twice (by status and by interface) is entered twice.
-void EndpointIndex::hold(HolderIndex h, const net::IpAddr& address) {
-  by_address_.insert(hash_of(address), h);
-  dirty_.push_back(address);
+void EndpointIndex::hold_all(HolderIndex h) {
+  for_each_held(h, [&](const net::IpAddr& address) {
+    by_address_.insert(hash_of(address), h);
+    dirty_.push_back(address);
+  });
 }
-void EndpointIndex::drop(HolderIndex h, const net::IpAddr& address) {
-  by_address_.erase(hash_of(address), h);
-  dirty_.push_back(address);
+void EndpointIndex::drop_all(HolderIndex h) {
+  for_each_held(h, [&](const net::IpAddr& address) {
+    by_address_.erase(hash_of(address), h);
+    dirty_.push_back(address);
+  });
 }
 
 EndpointIndex::Change EndpointIndex::remove(HolderKind kind, const model::ObjectName& name) {
@@ -132,12 +148,11 @@ EndpointIndex::Change EndpointIndex::remove(HolderKind kind, const model::Object
   if (h == 0) return change;
   change.before = holders_[h].cls;
   change.addresses = true;
-  for (const net::IpAddr& address : addresses(h)) drop(h, address);
+  drop_all(h);
   if (kind == HolderKind::kPod) {
     --pods_;
-    if (const auto it = extra_.find(name); it != extra_.end()) {
-      for (const net::IpAddr& address : it->second) drop(h, address);
-    }
+    if (const auto kept = extra(h); !kept.empty())
+      waiting_.emplace(name, std::vector<net::IpAddr>(kept.begin(), kept.end()));
   }
   leave_class(h);
   by_name_.erase(hash_of(kind, holders_[h].ns, name.name), h);
@@ -161,34 +176,31 @@ EndpointIndex::Change EndpointIndex::set(HolderKind kind, const model::ObjectNam
       free_holders_.pop_back();
     }
     if (!name.ns.empty()) holders_[h].ns = strings_.acquire(name.ns);
-    set_block(h, kind, name.name, form->addresses);
-    by_name_.insert(hash_of(kind, holders_[h].ns, name.name), h);
-    for (const net::IpAddr& address : form->addresses) hold(h, address);
-    change.addresses = !form->addresses.empty();
+    std::vector<net::IpAddr> extra;
     if (kind == HolderKind::kPod) {
       ++pods_;
-      if (const auto it = extra_.find(name); it != extra_.end()) {
-        for (const net::IpAddr& address : it->second) hold(h, address);
+      if (const auto it = waiting_.find(name); it != waiting_.end()) {
+        extra = std::move(it->second);
+        waiting_.erase(it);
       }
     }
+    set_block(h, kind, name.name, form->addresses, extra);
+    by_name_.insert(hash_of(kind, holders_[h].ns, name.name), h);
+    hold_all(h);
+    change.addresses = !form->addresses.empty();
   }
   change.holder = h;
   change.before = holders_[h].cls;
   change.after = enter_class(h, kind, *form);
   if (added) return change;
   if (change.before != change.after) {
-    for (const net::IpAddr& address : addresses(h)) dirty_.push_back(address);
-    if (kind == HolderKind::kPod && !extra_.empty()) {
-      if (const auto it = extra_.find(name); it != extra_.end()) {
-        dirty_.insert(dirty_.end(), it->second.begin(), it->second.end());
-      }
-    }
+    for_each_held(h, [&](const net::IpAddr& address) { dirty_.push_back(address); });
   }
   if (!std::ranges::equal(addresses(h), form->addresses)) {
     change.addresses = true;
-    for (const net::IpAddr& address : addresses(h)) drop(h, address);
-    set_block(h, kind, name.name, form->addresses);
-    for (const net::IpAddr& address : form->addresses) hold(h, address);
+    drop_all(h);
+    set_block(h, kind, name.name, form->addresses, extra(h));
+    hold_all(h);
   }
   return change;
 }
@@ -236,17 +248,18 @@ EndpointIndex::Change EndpointIndex::set_slice(const model::ObjectName& name,
 void EndpointIndex::set_extra_addresses(const model::ObjectName& pod,
                                         std::vector<net::IpAddr> addresses) {
   const HolderIndex h = find(HolderKind::kPod, pod);
-  if (const auto it = extra_.find(pod); it != extra_.end()) {
-    if (h != 0) {
-      for (const net::IpAddr& address : it->second) drop(h, address);
+  if (h == 0) {
+    if (addresses.empty()) {
+      waiting_.erase(pod);
+    } else {
+      waiting_.insert_or_assign(pod, std::move(addresses));
     }
-    extra_.erase(it);
+    return;
   }
-  if (addresses.empty()) return;
-  if (h != 0) {
-    for (const net::IpAddr& address : addresses) hold(h, address);
-  }
-  extra_.emplace(pod, std::move(addresses));
+  if (std::ranges::equal(extra(h), addresses)) return;
+  drop_all(h);
+  set_block(h, HolderKind::kPod, name_of(h), this->addresses(h), addresses);
+  hold_all(h);
 }
 
 ListId EndpointIndex::acquire_ports(std::vector<ClassPort>& ports) {

@@ -12,6 +12,7 @@
 // predicate registry and the identity table.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -130,11 +131,7 @@ class EndpointIndex {
   template <typename Visit>
   void for_each_address(ClassId id, const Visit& visit) const {
     for (HolderIndex h = classes_[id].first; h != 0; h = holders_[h].next) {
-      for (const net::IpAddr& address : addresses(h)) visit(address);
-      if (extra_.empty() || classes_[id].kind != HolderKind::kPod) continue;
-      if (const auto it = extra_.find(pod_name(h)); it != extra_.end()) {
-        for (const net::IpAddr& address : it->second) visit(address);
-      }
+      for_each_held(h, visit);
     }
   }
   template <typename Visit>
@@ -161,7 +158,7 @@ class EndpointIndex {
 
  private:
   struct Holder {
-    // kind, length of the name, number of addresses, addresses, name
+    // kind, numbers of addresses, length of the name, addresses (its own, extra ones), name
     std::unique_ptr<char[]> block;
     StringId ns = 0;
     ClassId cls = 0;
@@ -196,14 +193,24 @@ class EndpointIndex {
   HolderKind kind_of(HolderIndex h) const;
   std::string_view name_of(HolderIndex h) const;
   std::span<const net::IpAddr> addresses(HolderIndex h) const;
-  model::ObjectName pod_name(HolderIndex h) const;
+  std::span<const net::IpAddr> extra(HolderIndex h) const;
+  // Calls `visit(address)` for its own addresses and those extra ones that are not among them.
+  template <typename Visit>
+  void for_each_held(HolderIndex h, const Visit& visit) const {
+    const auto own = addresses(h);
+    for (const net::IpAddr& address : own) visit(address);
+    for (const net::IpAddr& address : extra(h)) {
+      if (std::find(own.begin(), own.end(), address) == own.end()) visit(address);
+    }
+  }
   bool holds(HolderIndex h, const net::IpAddr& address) const;
   HolderIndex find(HolderKind kind, const model::ObjectName& name) const;
 
   Change set(HolderKind kind, const model::ObjectName& name, Form* form);
   Change remove(HolderKind kind, const model::ObjectName& name);
+  // `name` and the addresses may be those of the block it has.
   void set_block(HolderIndex h, HolderKind kind, std::string_view name,
-                 std::span<const net::IpAddr> addresses);
+                 std::span<const net::IpAddr> addresses, std::span<const net::IpAddr> extra);
   ClassId enter_class(HolderIndex h, HolderKind kind, Form& form);
   void leave_class(HolderIndex h);
   void link(ClassId id);
@@ -214,8 +221,8 @@ class EndpointIndex {
                    ClassId id, EndpointClass::Link EndpointClass::*link);
   ListId acquire_ports(std::vector<ClassPort>& ports);
   void release_ports(ListId list);
-  void hold(HolderIndex h, const net::IpAddr& address);
-  void drop(HolderIndex h, const net::IpAddr& address);
+  void hold_all(HolderIndex h);
+  void drop_all(HolderIndex h);
 
   StringTable& strings_;
   LabelLists& labels_;
@@ -223,7 +230,8 @@ class EndpointIndex {
   std::vector<HolderIndex> free_holders_;
   FlatIndex by_name_;
   FlatIndex by_address_;
-  std::unordered_map<model::ObjectName, std::vector<net::IpAddr>> extra_;
+  // Extra addresses of pods that do not exist (yet); those of others are in their blocks.
+  std::unordered_map<model::ObjectName, std::vector<net::IpAddr>> waiting_;
   size_t pods_ = 0;
 
   std::vector<EndpointClass> classes_ = std::vector<EndpointClass>(1);

@@ -197,7 +197,7 @@ class Engine::State {
   // Sets an entry to an identity just acquired, and releases what it had.
   void put(TrackedMap<net::IpAddr, IdentityId>& table, const net::IpAddr& key,
            IdentityId identity) {
-    const auto it = table.live().find(key);
+    const auto it = table.find(key);
     const IdentityId before = it == table.live().end() ? 0 : it->second;
     table.set(key, identity);
     if (before != 0) identities.release(before);

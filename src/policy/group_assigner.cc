@@ -84,10 +84,27 @@ std::vector<OwnPort> GroupAssigner::named_ports(const GroupForm& form, const Own
   return out;
 }
 
-void GroupAssigner::set_own(GroupForm& form, const OwnFacts& own) const {
+// Does the list that names endpoints hold for this one alone, whatever else has its address?
+bool GroupAssigner::names_endpoint(const RareConditions& rare, const OwnFacts& own,
+                                   ClassId cls) const {
+  const std::span<const PredicateId> held = predicates_of(cls);
+  const NumberList& list = rare.self_all_of[*rare.own_lead];
+  return std::any_of(list.begin(), list.end(), [&](Term term) {
+    return is_cidr(term) ? own.has(term)
+                         : std::binary_search(held.begin(), held.end(), number_of(term));
+  });
+}
+
+void GroupAssigner::set_own(GroupForm& form, const OwnFacts& own, ClassId cls) const {
   form.excluded.clear();
+  form.unnamed.clear();
   for_each_rule(form, [&](const CompiledRule& rule, uint32_t number) {
-    if (rule.has_self() && !self_holds(rule, own)) form.excluded.push_back(number);
+    if (!rule.has_self()) return;
+    if (!self_holds(rule, own)) {
+      form.excluded.push_back(number);
+    } else if (!form.by_address && rule.more().own_lead && !names_endpoint(rule.more(), own, cls)) {
+      form.unnamed.push_back(number);
+    }
   });
   if (form.by_address) form.named_ports = named_ports(form, own);
 }
@@ -103,13 +120,15 @@ void GroupAssigner::assign(Assignment& assignment, GroupForm form, ClassId cls,
     std::vector<net::IpAddr> addresses = own_addresses;
     sort_unique(addresses);
     set_own(form,
-            addresses.empty() ? OwnFacts() : facts_.facts_of(facts_.identity_of(addresses[0])));
+            addresses.empty() ? OwnFacts() : facts_.facts_of(facts_.identity_of(addresses[0])),
+            cls);
     for (const net::IpAddr& address : addresses) {
       const IdentityId identity = facts_.identity_of(address);
       if (now.splits && now.splits->contains(identity)) continue;
       GroupForm other = form;
-      set_own(other, facts_.facts_of(identity));
-      if (!(other.excluded == form.excluded)) now.split(identity, groups_.acquire(other));
+      set_own(other, facts_.facts_of(identity), cls);
+      if (!(other.excluded == form.excluded && other.unnamed == form.unnamed))
+        now.split(identity, groups_.acquire(other));
     }
     form.splits = now.splits != nullptr;
     now.group = groups_.acquire(form);
@@ -153,7 +172,7 @@ HostAssignment GroupAssigner::assign_host(GroupForm form) {
   form.by_address = true;
   out.form = std::move(form);
   ask(out);
-  set_own(out.form, {});
+  set_own(out.form, {}, 0);
   out.form.splits = !out.terms.empty() || !out.families.empty();
   out.assignment.group = groups_.acquire(out.form);
   for (const IdentityId identity : facts_.identities_with(out.terms, out.families))
@@ -163,7 +182,7 @@ HostAssignment GroupAssigner::assign_host(GroupForm form) {
 
 void GroupAssigner::add_split(HostAssignment& host, IdentityId identity) {
   GroupForm form = host.form;
-  set_own(form, facts_.facts_of(identity));
+  set_own(form, facts_.facts_of(identity), 0);
   if (form.excluded == host.form.excluded && form.named_ports == host.form.named_ports) return;
   form.splits = false;
   const GroupId target = groups_.acquire(form);

@@ -64,14 +64,21 @@ class GroupAssigner {
               const std::vector<IdentityId>& gone);
 
   const AddressFacts& facts() const { return facts_; }
+  // What of a class rules about the own end may ask for.
+  std::span<const PredicateId> predicates_of(ClassId cls) const {
+    return cls == 0 ? std::span<const PredicateId>()
+                    : facts_.predicates().held_by(endpoints_.at(cls));
+  }
 
  private:
   std::vector<ClassPort> own_ports(const GroupForm& form, ClassId cls) const;
   template <typename Visit>
   void for_each_rule(const GroupForm& form, const Visit& visit) const;
   void ask(HostAssignment& host) const;
-  // What of the form depends on the own address: `excluded`, and `named_ports` of a host.
-  void set_own(GroupForm& form, const OwnFacts& own) const;
+  // What of the form depends on the own address: `excluded`, and `named_ports` of a host or
+  // `unnamed` of a pod (of class `cls`).
+  void set_own(GroupForm& form, const OwnFacts& own, ClassId cls) const;
+  bool names_endpoint(const RareConditions& rare, const OwnFacts& own, ClassId cls) const;
   std::vector<OwnPort> named_ports(const GroupForm& form, const OwnFacts& own) const;
   void add_split(HostAssignment& host, IdentityId identity);
   void take(GroupId group, IdentityId identity, GroupId target);

@@ -43,7 +43,8 @@ OwnSets own_sets(const CompiledRule& rule, uint32_t ordinal, const GroupForm& fo
       }
     }
   };
-  add(rule.more().own_names, out.named);
+  if (!std::binary_search(form.unnamed.begin(), form.unnamed.end(), ordinal))
+    add(rule.more().own_names, out.named);
   add(rule.more().own_not_names, out.not_named);
   return out;
 }

@@ -45,6 +45,9 @@ struct GroupForm {
   std::vector<OwnPort> named_ports;
   // Rules, counted over all policies, that do not hold for the own address; sorted.
   NumberList excluded;
+  // Rules that hold for it because of something else than the local end, which they do not name: no
+  // name of a port means one there. Sorted.
+  NumberList unnamed;
 };
 
 // The source ports that a part of a group is for: one point of an interval that no rule tells

@@ -14,17 +14,18 @@ size_t GroupTable::SpecHash::operator()(const GroupProgram::Spec& spec) const {
 }
 
 GroupId GroupTable::new_group() {
-  GroupId id = static_cast<GroupId>(groups_.size() + 1);
-  if (!free_.empty()) {
-    id = free_.top();
-    free_.pop();
+  if (free_.empty()) {
+    groups_.push_back(std::make_unique<Group>());
+    return static_cast<GroupId>(groups_.size() - 1);
   }
-  groups_.emplace(id, Group());
+  const GroupId id = free_.top();
+  free_.pop();
+  groups_[id] = std::make_unique<Group>();
   return id;
 }
 
 void GroupTable::mark_dirty(GroupId id) {
-  if (!std::exchange(groups_.at(id).dirty, true)) dirty_.push(id);
+  if (!std::exchange(at(id).dirty, true)) dirty_.push(id);
 }
 
 GroupId GroupTable::acquire(const GroupForm& form) {
@@ -34,9 +35,13 @@ GroupId GroupTable::acquire(const GroupForm& form) {
                 (form.splits ? 8u : 0u) | (form.by_address ? 16u : 0u) |
                 static_cast<uint32_t>(form.policies.size()) << 5);
   key.insert(key.end(), form.policies.begin(), form.policies.end());
-  if (!(form.excluded.empty() && form.own_ports.empty() && form.named_ports.empty()))
-    key.push_back(static_cast<uint32_t>(form.excluded.size()));
+  if (!(form.excluded.empty() && form.unnamed.empty() && form.own_ports.empty() &&
+        form.named_ports.empty())) {
+    for (const NumberList* list : {&form.excluded, &form.unnamed})
+      key.push_back(static_cast<uint32_t>(list->size()));
+  }
   key.insert(key.end(), form.excluded.begin(), form.excluded.end());
+  key.insert(key.end(), form.unnamed.begin(), form.unnamed.end());
   for (const ClassPort& port : form.own_ports) {
     key.insert(key.end(), {port.name, port.port, port.protocol.number});
   }
@@ -47,11 +52,11 @@ GroupId GroupTable::acquire(const GroupForm& form) {
   if (by_key_.size() <= list) by_key_.resize(list + 1);
   if (const GroupId known = by_key_[list]; known != 0) {
     keys_.release(list);  // held once, by the group
-    ++groups_.at(known).users;
+    ++at(known).users;
     return known;
   }
   const GroupId id = new_group();
-  Group& group = groups_.at(id);
+  Group& group = at(id);
   group.key = list;
   group.form = form;
   group.users = 1;
@@ -61,28 +66,30 @@ GroupId GroupTable::acquire(const GroupForm& form) {
 }
 
 void GroupTable::release(GroupId id) {
-  if (--groups_.at(id).users == 0) unused_.push_back(id);
+  if (--at(id).users == 0) unused_.push_back(id);
 }
 
 void GroupTable::policies_changed(const std::vector<PolicyIndex>& recompiled) {
   if (recompiled.empty()) return;
-  for (auto& [id, group] : groups_) {
-    if (group.dirty || group.parent != 0) continue;  // parts follow their group
-    const bool changed = std::any_of(
-        group.form.policies.begin(), group.form.policies.end(),
-        [&](PolicyIndex p) { return std::binary_search(recompiled.begin(), recompiled.end(), p); });
+  for (GroupId id = 1; id < groups_.size(); ++id) {
+    // Parts follow their group.
+    if (!exists(id) || at(id).dirty || at(id).parent != 0) continue;
+    const NumberList& policies = at(id).form.policies;
+    const bool changed = std::any_of(policies.begin(), policies.end(), [&](PolicyIndex p) {
+      return std::binary_search(recompiled.begin(), recompiled.end(), p);
+    });
     if (changed) mark_dirty(id);
   }
 }
 
 void GroupTable::tiers_changed() {
-  for (auto& [id, group] : groups_) {
-    if (group.parent == 0) mark_dirty(id);
+  for (GroupId id = 1; id < groups_.size(); ++id) {
+    if (exists(id) && at(id).parent == 0) mark_dirty(id);
   }
 }
 
 void GroupTable::index(GroupId id, bool add) {
-  groups_.at(id).program.for_each_term([&](Term term) {
+  at(id).program.for_each_term([&](Term term) {
     if (!add) {
       by_term_[term].swap_remove(id);
       return;
@@ -117,7 +124,7 @@ RowId GroupTable::row_for(const Group& group, std::span<const PredicateId> predi
 }
 
 void GroupTable::set_base(GroupId id, RowId row, bool is_otherwise) {
-  Group& group = groups_.at(id);
+  Group& group = at(id);
   if (group.base == row && group.base_is_otherwise == is_otherwise) return;
   rows_.retain(row);
   rows_.release(group.base);
@@ -137,9 +144,8 @@ void GroupTable::set_base(GroupId id, RowId row, bool is_otherwise) {
 }
 
 void GroupTable::set_entry(GroupId id, IdentityId identity, RowId row) {
-  const auto& live = tables_.peers.live();
-  const auto it = live.find({id, identity});
-  const RowId before = it == live.end() ? kNoEntry : it->second;
+  const auto it = tables_.peers.find({id, identity});
+  const RowId before = it == tables_.peers.live().end() ? kNoEntry : it->second;
   if (before == row) return;
   if (row != kNoEntry) rows_.retain(row);
   if (before != kNoEntry) rows_.release(before);
@@ -151,7 +157,7 @@ void GroupTable::set_entry(GroupId id, IdentityId identity, RowId row) {
 }
 
 void GroupTable::set_identity(GroupId id, IdentityId identity) {
-  const Group& group = groups_.at(id);
+  const Group& group = at(id);
   const RowId row = row_for(group, identities_.endpoint_predicates(identity),
                             identities_.cidr_predicates(identity));
   // Where nothing more is allowed than for anyone, the base says it already.
@@ -165,7 +171,7 @@ void GroupTable::forget(const std::vector<IdentityId>& gone) {
 }
 
 void GroupTable::rebuild(GroupId id) {
-  Group& group = groups_.at(id);
+  Group& group = at(id);
   index(id, false);
   std::optional<SourcePort> source;
   if (group.parent != 0) source = group.source;
@@ -206,7 +212,7 @@ void GroupTable::rebuild(GroupId id) {
 
 // Makes a part for each way in which source ports are treated.
 void GroupTable::rebuild_parts(GroupId id) {
-  Group& group = groups_.at(id);  // stays where it is while groups come and go
+  Group& group = at(id);  // stays where it is while groups come and go
   std::vector<GroupProgram::SourceInterval> intervals;
   if (group.program.has_sources())
     intervals = GroupProgram::cut_sources(policies_, group.form, predicates_);
@@ -232,7 +238,7 @@ void GroupTable::rebuild_parts(GroupId id) {
       } else {
         next.group = new_group();
       }
-      Group& made = groups_.at(next.group);
+      Group& made = at(next.group);
       made.parent = id;
       made.source = interval.first;
       made.form = group.form;
@@ -254,7 +260,7 @@ void GroupTable::rebuild_parts(GroupId id) {
 }
 
 void GroupTable::drop(GroupId id) {
-  Group& group = groups_.at(id);
+  Group& group = at(id);
   if (group.by_port) {
     for (const Part& part : group.by_port->parts) drop(part.group);
     for (const auto& [key, target] : group.by_port->splits) tables_.port_splits.erase(key);
@@ -273,14 +279,13 @@ void GroupTable::drop(GroupId id) {
     by_key_[group.key] = 0;
     keys_.release(group.key);
   }
-  groups_.erase(id);
+  groups_[id].reset();
   free_.push(id);
 }
 
 void GroupTable::drop_unused() {
   for (const GroupId id : std::exchange(unused_, {})) {
-    const auto it = groups_.find(id);
-    if (it != groups_.end() && it->second.key != 0 && it->second.users == 0) drop(id);
+    if (exists(id) && at(id).key != 0 && at(id).users == 0) drop(id);
   }
 }
 
@@ -289,26 +294,24 @@ void GroupTable::update(const std::vector<IdentityId>& born,
   drop_unused();
   if (!families.empty()) {
     for (const GroupId id : by_source_name_) {
-      const auto& own = groups_.at(id).program.source_families();
+      const auto& own = at(id).program.source_families();
       const bool concerned = std::any_of(families.begin(), families.end(), [&](PredicateId f) {
         return std::binary_search(own.begin(), own.end(), f);
       });
-      if (concerned && groups_.at(id).parent == 0) mark_dirty(id);
+      if (concerned && at(id).parent == 0) mark_dirty(id);
     }
   }
   for (const IdentityId identity : born) {
     for_each_concerned(identity, [&](GroupId id) {
-      const Group& group = groups_.at(id);
+      const Group& group = at(id);
       // What is computed anew has no valid program now.
-      const bool stale = group.dirty || (group.parent != 0 && groups_.at(group.parent).dirty);
+      const bool stale = group.dirty || (group.parent != 0 && at(group.parent).dirty);
       if (!stale) set_identity(id, identity);
     });
   }
   for (; !dirty_.empty(); dirty_.pop()) {
     const GroupId id = dirty_.front();
-    const auto it = groups_.find(id);
-    if (it == groups_.end() || !std::exchange(it->second.dirty, false)) continue;
-    rebuild(id);
+    if (exists(id) && std::exchange(at(id).dirty, false)) rebuild(id);
   }
   for (const auto& [spec, row] : known_specs_) rows_.release(row);
   known_specs_.clear();

@@ -53,7 +53,7 @@ class GroupTable {
   // Computes new and changed groups wholly, the others for the identities born. `families`: those
   // whose resolved predicates changed. REQUIRES: every policy in use is compiled.
   void update(const std::vector<IdentityId>& born, const std::vector<PredicateId>& families);
-  size_t size() const { return groups_.size(); }
+  size_t size() const { return groups_.size() - 1 - free_.size(); }
 
  private:
   // A part of a group, and the source ports that lead to it.
@@ -83,6 +83,9 @@ class GroupTable {
   static constexpr RowId kNoEntry = ~RowId{0};
 
   GroupId new_group();
+  Group& at(GroupId id) { return *groups_[id]; }
+  const Group& at(GroupId id) const { return *groups_[id]; }
+  bool exists(GroupId id) const { return id < groups_.size() && groups_[id] != nullptr; }
   void mark_dirty(GroupId id);
   void index(GroupId id, bool add);
   // Calls `visit(group)` for the groups that may tell the identity from one without predicates.
@@ -115,7 +118,7 @@ class GroupTable {
   Tables tables_;
   ListTable keys_;
   ListTable port_sets_;
-  std::map<GroupId, Group> groups_;
+  std::vector<std::unique_ptr<Group>> groups_ = std::vector<std::unique_ptr<Group>>(1);
   std::priority_queue<GroupId, std::vector<GroupId>, std::greater<>> free_;
   std::vector<GroupId> by_key_;  // by list of keys_
   std::queue<GroupId> dirty_;

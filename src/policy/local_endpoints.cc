@@ -19,8 +19,28 @@ void LocalEndpoints::release(Record& record) {
   for (Assignment& assignment : record.groups) groups_.release(assignment);
 }
 
+// Enters the record where its pod leads.
+void LocalEndpoints::enter(Record& record) {
+  if (free_numbers_.empty()) {
+    record.number = static_cast<uint32_t>(numbered_.size());
+    numbered_.push_back(&record);
+  } else {
+    record.number = free_numbers_.back();
+    free_numbers_.pop_back();
+    numbered_[record.number] = &record;
+  }
+  by_pod_.insert(hash_of(record.endpoint.pod), record.number);
+}
+void LocalEndpoints::leave(Record& record) {
+  by_pod_.erase(hash_of(record.endpoint.pod), record.number);
+  numbered_[record.number] = nullptr;
+  free_numbers_.push_back(record.number);
+}
+
 void LocalEndpoints::set(const model::LocalEndpointUpdate& update) {
-  const auto it = records_.find(update.key);
+  // Interfaces often come in order.
+  const bool last = records_.empty() || records_.rbegin()->first < update.key;
+  const auto it = last ? records_.end() : records_.find(update.key);
   if (it != records_.end()) {
     Record& record = it->second;
     if (update.value && *update.value == record.endpoint) return;
@@ -28,7 +48,7 @@ void LocalEndpoints::set(const model::LocalEndpointUpdate& update) {
       tables_.sources.erase({update.key, address});
     }
     const model::ObjectName pod = record.endpoint.pod;
-    by_pod_.erase(&record);
+    leave(record);
     if (!update.value) {
       for (const model::Direction direction : kDirections) {
         tables_.interfaces.erase({desired_of(direction), update.key});
@@ -40,13 +60,14 @@ void LocalEndpoints::set(const model::LocalEndpointUpdate& update) {
     update_extra_addresses(pod);
   }
   if (!update.value) return;
-  Record& record = records_[update.key];
+  Record& record =
+      last ? records_.try_emplace(records_.end(), update.key)->second : records_[update.key];
   record.endpoint = *update.value;
   record.endpoint.interface = update.key;
   record.selection.dirty = true;
   record.regroup = true;
   any_dirty_ = true;
-  by_pod_.insert(&record);
+  enter(record);
   update_extra_addresses(record.endpoint.pod);
   for (const net::IpAddr& address : record.endpoint.addresses) {
     tables_.sources.add({update.key, address});
@@ -59,6 +80,8 @@ void LocalEndpoints::update_extra_addresses(const model::ObjectName& pod) {
     const auto& list = record.endpoint.addresses;
     addresses.insert(addresses.end(), list.begin(), list.end());
   });
+  std::sort(addresses.begin(), addresses.end());
+  addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
   endpoints_.set_extra_addresses(pod, std::move(addresses));
 }
 
@@ -71,12 +94,7 @@ void LocalEndpoints::pod_changed(const model::ObjectName& pod) {
 }
 
 void LocalEndpoints::namespace_changed(const std::string& ns) {
-  // by_pod_ is in the order of namespaces.
-  for (auto it = by_pod_.lower_bound(model::ObjectName{ns, ""});
-       it != by_pod_.end() && (*it)->endpoint.pod.ns == ns; ++it) {
-    (*it)->selection.dirty = true;
-    any_dirty_ = true;
-  }
+  if (!records_.empty()) changed_namespaces_.push_back(ns);
 }
 
 void LocalEndpoints::order_changed() {
@@ -85,6 +103,20 @@ void LocalEndpoints::order_changed() {
 }
 
 void LocalEndpoints::select() {
+  if (!changed_namespaces_.empty()) {
+    bool sorted = false;  // not needed at first, when every record is dirty
+    for (auto& [interface, record] : records_) {
+      if (record.selection.dirty) continue;
+      if (!std::exchange(sorted, true))
+        std::sort(changed_namespaces_.begin(), changed_namespaces_.end());
+      if (!std::binary_search(changed_namespaces_.begin(), changed_namespaces_.end(),
+                              record.endpoint.pod.ns))
+        continue;
+      record.selection.dirty = true;
+      any_dirty_ = true;
+    }
+    changed_namespaces_.clear();
+  }
   if (!any_dirty_ && policies_.changed().empty()) return;
   for (auto& [interface, record] : records_) {
     const bool was_dirty = record.selection.dirty;
@@ -98,11 +130,12 @@ void LocalEndpoints::select() {
   }
 }
 
-// Notes the identities of the own addresses where a rule asks for them. True when they are others
-// than before.
+// Notes what is asked of the local end where a rule asks for it. True when it is other than before.
 bool LocalEndpoints::own_changed(Record& record) const {
-  std::vector<IdentityId> now;
+  std::vector<uint32_t> now;
   if (record.asks_self) {
+    const auto predicates = groups_.predicates_of(record.selection.cls);
+    now.assign(predicates.begin(), predicates.end());
     for (const net::IpAddr& address : record.endpoint.addresses) {
       now.push_back(groups_.facts().identity_of(address));
     }
@@ -121,14 +154,24 @@ GroupForm LocalEndpoints::form_of(const Record& record, model::Direction directi
 }
 
 void LocalEndpoints::assign() {
+  std::vector<uint32_t> changed;
   if (std::exchange(any_dirty_, false)) {
     for (auto& [interface, record] : records_) {
-      if (std::exchange(record.regroup, false)) assign(interface, record);
+      if (!std::exchange(record.regroup, false)) continue;
+      assign(interface, record);
+      changed.push_back(record.number);
     }
   }
   for (const std::string& interface : std::set<std::string>(asking_)) {
     Record& record = records_.at(interface);
-    if (own_changed(record)) assign(interface, record);
+    if (!own_changed(record)) continue;
+    assign(interface, record);
+    changed.push_back(record.number);
+  }
+  // One direction after the other, as the table is sorted.
+  for (const model::Direction direction : kDirections) {
+    for (const uint32_t number : changed)
+      write(numbered_[number]->endpoint.interface, *numbered_[number], direction);
   }
 }
 
@@ -150,22 +193,20 @@ void LocalEndpoints::assign(const std::string& interface, Record& record) {
   } else {
     asking_.erase(interface);
   }
-  write(interface, record);
 }
 
-void LocalEndpoints::write(const std::string& interface, const Record& record) {
-  for (const model::Direction direction : kDirections) {
-    desired::InterfacePolicy policy;  // closed
-    if (record.selection.cls != 0) {
-      const GroupId group = record.groups[place_of(direction)].group;
-      if (group != 0) {
-        policy = {desired::Disposition::kPoliced, group};
-      } else if (record.namespace_known) {
-        policy.disposition = desired::Disposition::kOpen;
-      }
+void LocalEndpoints::write(const std::string& interface, const Record& record,
+                           model::Direction direction) {
+  desired::InterfacePolicy policy;  // closed
+  if (record.selection.cls != 0) {
+    const GroupId group = record.groups[place_of(direction)].group;
+    if (group != 0) {
+      policy = {desired::Disposition::kPoliced, group};
+    } else if (record.namespace_known) {
+      policy.disposition = desired::Disposition::kOpen;
     }
-    tables_.interfaces.set({desired_of(direction), interface}, policy);
   }
+  tables_.interfaces.set({desired_of(direction), interface}, policy);
 }
 
 std::map<std::string, EndpointStatus> LocalEndpoints::statuses() const {

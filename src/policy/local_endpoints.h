@@ -8,10 +8,10 @@
 #include <map>
 #include <set>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "policy/endpoint_status.h"
+#include "policy/flat_index.h"
 #include "policy/group_assigner.h"
 #include "policy/policy_selection.h"
 
@@ -54,39 +54,32 @@ class LocalEndpoints {
  private:
   struct Record {
     model::LocalEndpoint endpoint;
+    uint32_t number = 0;           // in `numbered_`
     bool regroup = true;           // the groups are not known yet
     bool namespace_known = false;  // so that its profile allows
     bool asks_self = false;        // a rule asks for the own address
     Selection selection;
-    std::vector<IdentityId> own;  // identities of its addresses, where a rule asks for them
+    // Predicates of its class and identities of its addresses, where a rule asks for them.
+    std::vector<uint32_t> own;
     std::array<Assignment, 2> groups;
   };
 
-  // By pod, then interface.
-  struct ByPod {
-    using is_transparent = void;
-    bool operator()(const Record* a, const Record* b) const {
-      return std::tie(a->endpoint.pod, a->endpoint.interface) <
-             std::tie(b->endpoint.pod, b->endpoint.interface);
-    }
-    bool operator()(const Record* a, const model::ObjectName& pod) const {
-      return a->endpoint.pod < pod;
-    }
-    bool operator()(const model::ObjectName& pod, const Record* b) const {
-      return pod < b->endpoint.pod;
-    }
-  };
   template <typename Visit>
   void for_each_of(const model::ObjectName& pod, const Visit& visit) const {
-    const auto [first, last] = by_pod_.equal_range(pod);
-    for (auto it = first; it != last; ++it) visit(**it);
+    by_pod_.for_each(hash_of(pod), [&](uint32_t number) {
+      if (numbered_[number]->endpoint.pod == pod) visit(*numbered_[number]);
+    });
   }
-
+  static uint64_t hash_of(const model::ObjectName& pod) {
+    return std::hash<model::ObjectName>{}(pod);
+  }
+  void enter(Record& record);
+  void leave(Record& record);
   void release(Record& record);
   bool own_changed(Record& record) const;
   GroupForm form_of(const Record& record, model::Direction direction) const;
   void assign(const std::string& interface, Record& record);
-  void write(const std::string& interface, const Record& record);
+  void write(const std::string& interface, const Record& record, model::Direction direction);
   void update_extra_addresses(const model::ObjectName& pod);
 
   EndpointIndex& endpoints_;
@@ -96,7 +89,10 @@ class LocalEndpoints {
   GroupAssigner& groups_;
   Tables tables_;
   std::map<std::string, Record> records_;
-  std::set<Record*, ByPod> by_pod_;
+  std::vector<Record*> numbered_ = std::vector<Record*>(1);
+  std::vector<uint32_t> free_numbers_;
+  FlatIndex by_pod_;                             // of numbers
+  std::vector<std::string> changed_namespaces_;  // since the last select(); may repeat
   bool any_dirty_ = false;        // a record whose policies, or groups, are not known
   std::set<std::string> asking_;  // interfaces of records with `asks_self`
 };

@@ -11,6 +11,7 @@ using selector::Selector;
 // Numbers are written 7 bits a byte, lowest first; texts and lists with their length before them.
 class Writer {
  public:
+  Writer() { out_.reserve(256); }  // most are shorter
   std::string take() { return std::move(out_); }
 
   void number(uint64_t value) {

@@ -20,6 +20,15 @@ bool implies(const std::vector<model::Peer>& peers, net::Family family) {
   });
 }
 
+using PeerLists = std::vector<std::vector<model::Peer>>;
+PeerLists::const_iterator first_with_endpoints(const PeerLists& lists) {
+  return std::find_if(lists.begin(), lists.end(), [](const std::vector<model::Peer>& list) {
+    return std::any_of(list.begin(), list.end(), [](const model::Peer& peer) {
+      return std::holds_alternative<model::EndpointPeer>(peer);
+    });
+  });
+}
+
 }  // namespace
 
 bool RareConditions::empty() const {
@@ -160,6 +169,9 @@ CompiledRule PolicyCompiler::compile(const model::Rule& rule, model::Direction d
   }
   for (const model::Peer& peer : rule.self.none_of)
     rare.self_none_of.push_back(compile_peer(peer, rare));
+  const auto lead = first_with_endpoints(rule.self.all_of);
+  if (!rare.own_names.empty() && lead != rule.self.all_of.end())
+    rare.own_lead = static_cast<size_t>(lead - rule.self.all_of.begin());
   if (!rare.empty()) out.rare = std::make_unique<RareConditions>(std::move(rare));
   return out;
 }
@@ -172,12 +184,7 @@ EndNames PolicyCompiler::compile_names(const model::EndMatch& end,
   EndNames out;
   const auto& lists = end.all_of;
   if (!names.empty()) {
-    const auto has_endpoints = [](const std::vector<model::Peer>& list) {
-      return std::any_of(list.begin(), list.end(), [](const model::Peer& peer) {
-        return std::holds_alternative<model::EndpointPeer>(peer);
-      });
-    };
-    const auto lead = std::find_if(lists.begin(), lists.end(), has_endpoints);
+    const auto lead = first_with_endpoints(lists);
     if (lead != lists.end()) out.lead = static_cast<size_t>(lead - lists.begin());
     bool any = lead == lists.end();
     if (lead != lists.end()) {

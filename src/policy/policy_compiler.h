@@ -54,8 +54,10 @@ struct RareConditions {
   NumberList self_none_of;
   PortSet not_ports;
   PortSet source_ports, not_source_ports;
-  // Of the destination on ingress, of the source on egress.
+  // Of the destination on ingress, of the source on egress. With `own_lead`, the first list of
+  // self_all_of with endpoints in it, the first ones count only for endpoints that it names.
   std::vector<PortName> own_names, own_not_names;
+  std::optional<size_t> own_lead;
   // The same names, by whoever has the own address: what they mean on a host, whose own address may
   // be anybody's. Only in the form for hosts.
   EndNames own;

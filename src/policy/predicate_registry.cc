@@ -122,15 +122,22 @@ void PredicateRegistry::release(PredicateId id) {
   if (--predicates_[id].users == 0) unused_.push_back(id);
 }
 
+void PredicateRegistry::mark_dirty(ClassId cls) {
+  if (is_dirty(cls)) return;
+  if (is_dirty_.size() <= cls) is_dirty_.resize(cls + 1);
+  is_dirty_[cls] = true;
+  dirty_classes_.push_back(cls);
+}
+
 void PredicateRegistry::namespace_changed(StringId ns) {
   loose_cache_.erase(ns);
-  endpoints_.for_each_in(ns, [&](ClassId id) { dirty_classes_.insert(id); });
+  endpoints_.for_each_in(ns, [&](ClassId id) { mark_dirty(id); });
 }
 
 void PredicateRegistry::account_changed(StringId ns, StringId name) {
   if (uses_accounts_ == 0) return;
   endpoints_.for_each_in(ns, [&](ClassId id) {
-    if (endpoints_.at(id).account == name) dirty_classes_.insert(id);
+    if (endpoints_.at(id).account == name) mark_dirty(id);
   });
 }
 
@@ -175,6 +182,13 @@ void PredicateRegistry::count_uses(const Predicate& p, bool add) {
   if (key.users == 0) inherited_keys_.erase(pods.required_inner());
 }
 
+void PredicateRegistry::count_bucket(const Bucket& bucket, bool add) {
+  KeyUses& uses = bucket_keys_[bucket.label.key];
+  KeyUses::Count& count = bucket.label.value == 0 ? uses.alone : uses.with_value;
+  (bucket.ns == 0 ? count.anywhere : count.in_namespace) += add ? 1 : uint32_t(-1);
+  if (uses.empty()) bucket_keys_.erase(bucket.label.key);
+}
+
 void PredicateRegistry::install(PredicateId id) {
   Predicate& p = predicates_[id];
   p.installed = true;
@@ -184,7 +198,11 @@ void PredicateRegistry::install(PredicateId id) {
     loose_cache_.clear();
     return;
   }
-  for (const Bucket& bucket : buckets_of(p)) buckets_[bucket].push_back(id);
+  for (const Bucket& bucket : buckets_of(p)) {
+    NumberList& list = buckets_[bucket];
+    if (list.empty()) count_bucket(bucket, true);
+    list.push_back(id);
+  }
 }
 
 void PredicateRegistry::uninstall(PredicateId id) {
@@ -199,7 +217,9 @@ void PredicateRegistry::uninstall(PredicateId id) {
   for (const Bucket& bucket : buckets_of(p)) {
     const auto it = buckets_.find(bucket);
     it->second.swap_remove(id);
-    if (it->second.empty()) buckets_.erase(it);
+    if (!it->second.empty()) continue;
+    count_bucket(bucket, false);
+    buckets_.erase(it);
   }
 }
 
@@ -333,29 +353,32 @@ void PredicateRegistry::evaluate(const EndpointClass& c, std::vector<uint32_t>& 
       if (matches(predicates_[id], c)) contribute(id, c, out);
     }
   };
-  const auto look_both = [&](const Label& label) {
-    look({0, label});
-    if (c.ns != 0) look({c.ns, label});
+  const auto look_both = [&](const Label& label, const KeyUses::Count& count) {
+    if (count.anywhere > 0) look({0, label});
+    if (count.in_namespace > 0 && c.ns != 0) look({c.ns, label});
+  };
+  const auto look_up = [&](const Label& label) {
+    const auto uses = bucket_keys_.find(label.key);
+    if (uses == bucket_keys_.end()) return;
+    look_both(label, uses->second.with_value);
+    look_both({label.key, 0}, uses->second.alone);
   };
   if (!buckets_.empty()) {
-    if (c.ns != 0) look({c.ns, {}});
+    look_up({});  // whatever the labels are
     const LabelSpan own = endpoints_.labels(c);
-    for (size_t i = 0; i < own.size(); ++i) {
-      look_both(own[i]);
-      look_both({own[i].key, 0});
-    }
+    for (size_t i = 0; i < own.size(); ++i) look_up(own[i]);
     if (c.ports != 0) {
       for (const ClassPort& port : endpoints_.ports(c)) {
-        look_both(EndpointIndex::port_label(port.protocol, port.name));
+        look_up(EndpointIndex::port_label(port.protocol, port.name));
       }
     }
     if (inherited_ > 0 && c.ns != 0) {
-      look_both({namespace_key_, c.ns});
-      look_both({namespace_name_key_, c.ns});
+      look_up({namespace_key_, c.ns});
+      look_up({namespace_name_key_, c.ns});
       if (const auto ns = namespaces_.labels(c.ns); ns && !inherited_keys_.empty()) {
         for (size_t i = 0; i < ns->size(); ++i) {
           const auto it = inherited_keys_.find((*ns)[i].key);
-          if (it != inherited_keys_.end()) look_both({it->second.full, (*ns)[i].value});
+          if (it != inherited_keys_.end()) look_up({it->second.full, (*ns)[i].value});
         }
       }
     }
@@ -401,13 +424,13 @@ void PredicateRegistry::update() {
     use_resolved(list, false);
     sets_.release(list);
   }
-  for (const ClassId id : endpoints_.take_new_classes()) dirty_classes_.insert(id);
+  for (const ClassId id : endpoints_.take_new_classes()) mark_dirty(id);
 
   std::vector<ClassChange> changes;
   std::vector<PredicateId> gone;
   const auto note = [&](PredicateId id, bool added) {
     for_each_candidate(predicates_[id], [&](ClassId cls) {
-      if (dirty_classes_.contains(cls) || !matches(predicates_[id], endpoints_.at(cls))) return;
+      if (is_dirty(cls) || !matches(predicates_[id], endpoints_.at(cls))) return;
       changes.push_back({cls, id, added});
     });
   };
@@ -430,6 +453,7 @@ void PredicateRegistry::update() {
 
   std::vector<uint32_t> list;
   for (const ClassId cls : dirty_classes_) {
+    is_dirty_[cls] = false;
     if (!endpoints_.alive(cls)) continue;
     list.clear();
     evaluate(endpoints_.at(cls), list);

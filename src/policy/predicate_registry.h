@@ -17,7 +17,6 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "model/policy.h"
@@ -52,6 +51,10 @@ class PredicateRegistry {
   PredicateId acquire_service_family(const model::ServicePeer& peer);
   void release(PredicateId id);
 
+  // Which hold for the class; sorted.
+  std::span<const PredicateId> held_by(const EndpointClass& c) const {
+    return sets_.list(c.predicates);
+  }
   bool is_resolved(PredicateId id) const { return predicates_[id].family != 0; }
   PredicateId family_of(PredicateId resolved) const { return predicates_[resolved].family; }
   // Protocol and ports of a resolved predicate.
@@ -129,13 +132,31 @@ class PredicateRegistry {
     bool added;
   };
 
+  // How many buckets there are of a label key: with a value and for the key alone, without a
+  // namespace and of one. Tells most labels of most endpoints to lead nowhere.
+  struct KeyUses {
+    struct Count {
+      uint32_t anywhere = 0;
+      uint32_t in_namespace = 0;
+    };
+    Count with_value;
+    Count alone;
+    bool empty() const {
+      return with_value.anywhere + with_value.in_namespace + alone.anywhere + alone.in_namespace ==
+             0;
+    }
+  };
+
   PredicateId acquire(const Question& question);
   PredicateId new_id();
+  void mark_dirty(ClassId cls);
+  bool is_dirty(ClassId cls) const { return cls < is_dirty_.size() && is_dirty_[cls]; }
   const CompiledSelector& pods_of(const Predicate& p) const { return selectors_.at(p.pods); }
   void release_parts(const Predicate& predicate);
   std::vector<Bucket> buckets_of(const Predicate& predicate) const;
   bool is_loose(const Predicate& predicate) const;
   void count_uses(const Predicate& predicate, bool add);
+  void count_bucket(const Bucket& bucket, bool add);
   void install(PredicateId id);
   void uninstall(PredicateId id);
   template <typename Visit>
@@ -160,6 +181,7 @@ class PredicateRegistry {
   std::vector<PredicateId> free_;
   FlatIndex by_content_;
   std::unordered_map<Bucket, NumberList, BucketHash> buckets_;  // of PredicateId
+  std::unordered_map<StringId, KeyUses> bucket_keys_;
   // Keys of namespaces that buckets of inherited predicates stand for: with prefix, and by how
   // many.
   struct InheritedKey {
@@ -178,7 +200,8 @@ class PredicateRegistry {
   std::vector<PredicateId> retired_;
   std::vector<PredicateId> changed_families_;
   std::vector<ClassId> changed_sets_;
-  std::unordered_set<ClassId> dirty_classes_;
+  std::vector<ClassId> dirty_classes_;  // without repeats
+  std::vector<bool> is_dirty_;          // by class
 };
 
 }  // namespace caracal::policy

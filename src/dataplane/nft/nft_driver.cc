@@ -64,10 +64,7 @@ Status check_names(const std::map<desired::InterfaceKey, desired::InterfacePolic
 
 struct NftDriver::State {
   State(NftOptions o, netlink::Socket s)
-      : options(std::move(o)),
-        socket(std::move(s)),
-        ruleset(make(parts)),
-        structure(signatures(ruleset)) {}
+      : options(std::move(o)), socket(std::move(s)), ruleset(make(parts)) {}
 
   Ruleset make(Parts wanted) const {
     return make_ruleset({options.table, options.interface_prefix, options.host_label, wanted});
@@ -75,7 +72,12 @@ struct NftDriver::State {
   void use(Parts wanted, Ruleset made) {
     parts = wanted;
     ruleset = std::move(made);
-    structure = signatures(ruleset);
+    lines.clear();
+  }
+  // The ruleset's signatures. Made when they are asked for: a part that comes or goes costs less.
+  const std::vector<std::string>& structure() {
+    if (lines.empty()) lines = signatures(ruleset);
+    return lines;
   }
 
   Status commit(Transaction& transaction) {
@@ -88,7 +90,7 @@ struct NftDriver::State {
   netlink::Socket socket;
   Parts parts = 0;  // of the ruleset
   Ruleset ruleset;
-  std::vector<std::string> structure;
+  std::vector<std::string> lines;  // see structure()
   desired::PolicyTables tables;
   bool in_sync = false;
   std::optional<RefusedObject> refused;
@@ -132,13 +134,13 @@ Result<SyncReport> NftDriver::sync(const desired::PolicyTables& tables) {
   if (!found)
     report.reason = "there was no table";
   else
-    report.reason = first_difference(found->signatures, s.structure);
+    report.reason = first_difference(found->signatures, s.structure());
   report.rebuilt = !report.reason.empty();
 
   Transaction transaction(s.socket, s.options.table);
   std::vector<Element> wanted = encode(tables);
   Comparison comparison;
-  const bool repair = report.rebuilt && found && same_sets(found->signatures, s.structure);
+  const bool repair = report.rebuilt && found && same_sets(found->signatures, s.structure());
   if (report.rebuilt && !repair) {
     if (found) transaction.delete_table();
     transaction.create(s.ruleset);
@@ -228,7 +230,7 @@ Result<desired::PolicyTables> NftDriver::read_back() {
     if (std::binary_search(found->chains.begin(), found->chains.end(), chain.name))
       parts |= chain.parts;
   const std::vector<std::string> structure =
-      parts == s.parts ? s.structure : signatures(s.make(parts));
+      parts == s.parts ? s.structure() : signatures(s.make(parts));
   if (std::string reason = first_difference(found->signatures, structure); !reason.empty())
     return fail(Errc::kConflict, fmt::format("table inet {}: {}", s.options.table, reason));
   CARACAL_ASSIGN(const std::vector<Element> elements, read_elements(s.socket, s.options.table));
@@ -258,8 +260,8 @@ std::string NftDriver::describe(const desired::PolicyDelta& delta) const {
   std::string out;
   for (const auto& [change, what] : {std::pair{more, "with"}, {fewer, "without"}})
     if (change != 0)
-      out += fmt::format("# rules of table inet {} are written anew, {} {}\n",
-                         state_->options.table, what, describe_parts(change));
+      out += fmt::format("# rules of table inet {} change, {} {}\n", state_->options.table, what,
+                         describe_parts(change));
   const auto list = [&](std::string_view verb, const std::vector<Element>& elements) {
     for (size_t i = 0; i < elements.size(); ++i) {
       const Element& element = elements[i];

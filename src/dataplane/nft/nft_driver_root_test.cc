@@ -399,15 +399,13 @@ TEST_F(NftDriverRootTest, DescribeShowsTheChangeAndMakesNone) {
   expect_kernel_holds(tables);
   PolicyDelta part;
   part.wide_rows.add = {{3, PortSpace::kTcp, 100, 200}};
-  EXPECT_THAT(
-      driver_->describe(part),
-      testing::StartsWith("# rules of table inet caracal are written anew, with wide rows\n"));
+  EXPECT_THAT(driver_->describe(part),
+              testing::StartsWith("# rules of table inet caracal change, with wide rows\n"));
   ASSERT_TRUE(driver_->apply(part));
   PolicyDelta away;
   away.wide_rows.erase = part.wide_rows.add;
-  EXPECT_THAT(
-      driver_->describe(away),
-      testing::StartsWith("# rules of table inet caracal are written anew, without wide rows\n"));
+  EXPECT_THAT(driver_->describe(away),
+              testing::StartsWith("# rules of table inet caracal change, without wide rows\n"));
 }
 
 // The parts of the ruleset follow what the tables need, in the transaction that changes it.
@@ -417,6 +415,26 @@ TEST_F(NftDriverRootTest, PartsThatNothingNeedsGoWithTheLastEntryOfTheirs) {
   sync(plain);
   const std::string before = nft({"-p", "list", "ruleset"});
   ASSERT_TRUE(driver_->apply(desired::difference(plain, everything)));
+
+  // Only chains that the part has a say in are written.
+  PolicyTables without_hosts = everything;
+  without_hosts.hosts.clear();
+  const auto handles = [&](const char* chain) {
+    return nft({"-a", "list", "chain", "inet", "caracal", chain});
+  };
+  const std::string lean = handles("ingress_ipv4_tcp"), full = handles("egress_full_ipv6_udp_else");
+  ASSERT_TRUE(driver_->apply(desired::difference(everything, without_hosts)));
+  ASSERT_TRUE(driver_->apply(desired::difference(without_hosts, everything)));
+  EXPECT_EQ(handles("ingress_ipv4_tcp"), lean);
+  EXPECT_EQ(handles("egress_full_ipv6_udp_else"), full);
+  PolicyTables without_log = everything;
+  without_log.logged.clear();
+  ASSERT_TRUE(driver_->apply(desired::difference(everything, without_log)));
+  EXPECT_EQ(handles("ingress_ipv4_tcp"), lean);
+  EXPECT_NE(handles("egress_full_ipv6_udp_else"), full);
+  ASSERT_TRUE(driver_->apply(desired::difference(without_log, everything)));
+  expect_kernel_holds(everything);
+
   const uint32_t generation = *driver_->generation();
   auto applied = driver_->apply(desired::difference(everything, plain));
   ASSERT_TRUE(applied) << applied.error().message;

@@ -14,6 +14,7 @@
 #include <array>
 #include <cstring>
 #include <iterator>
+#include <map>
 #include <set>
 #include <string_view>
 
@@ -30,10 +31,12 @@ constexpr uint16_t nft_type(uint16_t type) {
   return static_cast<uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type);
 }
 
-std::set<std::string> names_of(const Ruleset& ruleset) {
-  std::set<std::string> out;
-  for (const auto& chain : ruleset.chains)
-    out.insert(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME));
+// The rules of each chain, in their order; chains without rules as well.
+std::map<std::string, std::vector<nftnl_rule*>> rules_by_chain(const Ruleset& ruleset) {
+  std::map<std::string, std::vector<nftnl_rule*>> out;
+  for (const auto& chain : ruleset.chains) out[nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME)];
+  for (const auto& rule : ruleset.rules)
+    out[nftnl_rule_get_str(rule.get(), NFTNL_RULE_CHAIN)].push_back(rule.get());
   return out;
 }
 
@@ -90,7 +93,7 @@ void Transaction::create(const Ruleset& ruleset) {
     append(NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL, set.get(), nftnl_set_nlmsg_build_payload,
            signature(set.get()));
   for (const auto& chain : ruleset.chains) create_chain(chain.get());
-  create_rules(ruleset);
+  for (const auto& rule : ruleset.rules) create_rule(rule.get());
   constants_ = ruleset.constants;
   std::sort(constants_.begin(), constants_.end());
   insert(constants_);
@@ -101,27 +104,58 @@ void Transaction::create_chain(nftnl_chain* chain) {
          signature(chain));
 }
 
-void Transaction::create_rules(const Ruleset& ruleset) {
-  for (const auto& rule : ruleset.rules)
-    append(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, rule.get(), nftnl_rule_nlmsg_build_payload,
-           signature(rule.get()));
+void Transaction::create_rule(nftnl_rule* rule) {
+  append(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, rule, nftnl_rule_nlmsg_build_payload, {});
+  steps_.back().rule = rule;
+}
+
+// Compared as they would be sent.
+bool Transaction::same_rules(const std::vector<nftnl_rule*>& a, const std::vector<nftnl_rule*>& b) {
+  constexpr size_t kHeaders = kObjectBuffer / sizeof(nlmsghdr);
+  if (!buffer_) buffer_ = std::make_unique<nlmsghdr[]>(kHeaders);
+  if (!other_buffer_) other_buffer_ = std::make_unique<nlmsghdr[]>(kHeaders);
+  const auto message_of = [](nftnl_rule* rule, nlmsghdr* buffer) {
+    nlmsghdr* message =
+        nftnl_nlmsg_build_hdr(reinterpret_cast<char*>(buffer), NFT_MSG_NEWRULE, NFPROTO_INET, 0, 0);
+    nftnl_rule_nlmsg_build_payload(message, rule);
+    return std::string_view(reinterpret_cast<const char*>(message), message->nlmsg_len);
+  };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](nftnl_rule* x, nftnl_rule* y) {
+    return message_of(x, buffer_.get()) == message_of(y, other_buffer_.get());
+  });
 }
 
 void Transaction::change_parts(const Ruleset& from, const Ruleset& to) {
+  const auto old_rules = rules_by_chain(from), new_rules = rules_by_chain(to);
+  std::vector<const std::string*> gone;
+  std::set<std::string_view> rewritten;
   // A chain can go when neither a rule nor an element leads to it any more.
-  delete_rules();
+  for (const auto& [chain, rules] : old_rules) {
+    const auto now = new_rules.find(chain);
+    if (now == new_rules.end()) {
+      gone.push_back(&chain);
+    } else if (same_rules(rules, now->second)) {
+      continue;
+    } else {
+      rewritten.insert(now->first);
+    }
+    if (!rules.empty()) delete_rules_of(chain);
+  }
   const std::set<Element> before(from.constants.begin(), from.constants.end());
   const std::set<Element> after(to.constants.begin(), to.constants.end());
   std::set_difference(before.begin(), before.end(), after.begin(), after.end(),
                       std::back_inserter(stale_constants_));
   remove(stale_constants_);
-  const std::set<std::string> old_chains = names_of(from), new_chains = names_of(to);
-  for (const std::string& name : old_chains)
-    if (!new_chains.contains(name)) delete_chain(name);
-  for (const auto& chain : to.chains)
-    if (!old_chains.contains(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME)))
-      create_chain(chain.get());
-  create_rules(to);
+  for (const std::string* chain : gone) delete_chain(*chain);
+  for (const auto& chain : to.chains) {
+    const char* name = nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME);
+    if (old_rules.contains(name)) continue;
+    create_chain(chain.get());
+    rewritten.insert(name);
+  }
+  for (const auto& rule : to.rules)
+    if (rewritten.contains(nftnl_rule_get_str(rule.get(), NFTNL_RULE_CHAIN)))
+      create_rule(rule.get());
   std::set_difference(after.begin(), after.end(), before.begin(), before.end(),
                       std::back_inserter(constants_));
   insert(constants_);
@@ -140,6 +174,13 @@ void Transaction::delete_rules() {
   batch_.put_string(NFTA_RULE_TABLE, table_);
 }
 
+void Transaction::delete_rules_of(const std::string& chain) {
+  begin(NFT_MSG_DELRULE, 0, NFPROTO_INET);
+  steps_.back().what = "removal of the rules of chain " + chain;
+  batch_.put_string(NFTA_RULE_TABLE, table_);
+  batch_.put_string(NFTA_RULE_CHAIN, chain);
+}
+
 void Transaction::repair(const KernelTable& found, const Ruleset& ruleset) {
   const std::set<std::string_view> present(found.signatures.begin(), found.signatures.end());
   std::set<std::string_view> kept;
@@ -156,7 +197,7 @@ void Transaction::repair(const KernelTable& found, const Ruleset& ruleset) {
   for (const auto& chain : ruleset.chains)
     if (!kept.contains(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME)))
       create_chain(chain.get());
-  create_rules(ruleset);
+  for (const auto& rule : ruleset.rules) create_rule(rule.get());
   constants_ = ruleset.constants;
   std::sort(constants_.begin(), constants_.end());
   insert(constants_);
@@ -259,7 +300,7 @@ RefusedObject Transaction::trace(const netlink::Refusal& refusal) const {
                                  [&](const Step& s) { return s.sequence == refusal.sequence; });
   if (step == steps_.end()) return out;  // the batch as a whole
   if (!step->set) {
-    out.element = step->what;
+    out.element = step->rule != nullptr ? signature(step->rule) : step->what;
     return out;
   }
   out.set = spec_of(*step->set).name;

@@ -27,9 +27,10 @@ class Transaction {
   Transaction(netlink::Socket& socket, const std::string& table);
 
   void delete_table();
+  // A ruleset must stay where it is until commit(), here and below.
   void create(const Ruleset& ruleset);  // table, sets, chains, rules, constant elements
-  // Replaces the rules; adds and takes away the chains and constant elements that differ; the other
-  // sets and their elements stay. Before remove() and insert(). REQUIRES: `from` is there.
+  // Adds and takes away the chains and constant elements that differ, and replaces the rules of
+  // chains where they do; all else stays. Before remove() and insert(). REQUIRES: `from` is there.
   void change_parts(const Ruleset& from, const Ruleset& to);
   // Replaces all rules, and the chains that are not right, by the ruleset's; the sets stay,
   // constant elements are put in anew. A right chain stays because a base chain made anew would be
@@ -55,8 +56,9 @@ class Transaction {
   // One message, and what it is about.
   struct Step {
     uint32_t sequence = 0;
-    std::string what;          // of the ruleset, in words
-    std::optional<SetId> set;  // of elements
+    std::string what;                  // of the ruleset, in words
+    const nftnl_rule* rule = nullptr;  // instead: words for thousands of rules would cost more
+    std::optional<SetId> set;          // of elements
     std::span<const Element> elements;
     size_t start = 0;  // of the message in the batch
   };
@@ -64,7 +66,9 @@ class Transaction {
   void create_chain(nftnl_chain* chain);
   void delete_chain(const std::string& name);
   void delete_rules();
-  void create_rules(const Ruleset& ruleset);
+  void delete_rules_of(const std::string& chain);
+  void create_rule(nftnl_rule* rule);
+  bool same_rules(const std::vector<nftnl_rule*>& a, const std::vector<nftnl_rule*>& b);
   void begin(uint16_t type, uint16_t flags, uint8_t family);
   void begin_batch(uint16_t type);
   template <typename Object, typename Build>
@@ -76,7 +80,8 @@ class Transaction {
   netlink::Socket& socket_;
   const std::string& table_;
   netlink::MessageBatch batch_;
-  std::unique_ptr<nlmsghdr[]> buffer_;  // for libnftnl; made when needed
+  std::unique_ptr<nlmsghdr[]> buffer_;  // for libnftnl; made when needed, as the next
+  std::unique_ptr<nlmsghdr[]> other_buffer_;
   std::vector<Step> steps_;
   size_t elements_ = 0;
   std::optional<RefusedObject> refused_;

@@ -32,7 +32,7 @@ constexpr const char* kUplink = "up0";
 constexpr const char* kHostMac = "ee:ee:ee:ee:ee:ee";
 // The kernel queues at most 1000 packets a CPU (net.core.netdev_max_backlog).
 constexpr size_t kRound = 200;
-constexpr int kSettleTimeout = 20'000;  // ms
+constexpr int kSettleTimeout = 60'000;  // ms
 
 net::MacAddr mac(uint8_t last) { return {{0x02, 0, 0, 0, 0, last}}; }
 
