@@ -1,5 +1,5 @@
-"""One agent against an API server of its own, in a network namespace that is only theirs: what bench/agent_memory and
-bench/many_nodes have in common."""
+"""Agents against an API server of their own, in a network namespace that is only theirs: what bench/agent_memory, many_nodes,
+cni_burst and convergence have in common."""
 import atexit
 import concurrent.futures
 import ctypes
@@ -39,6 +39,23 @@ def enter(netns):
             sys.exit("setns: " + os.strerror(ctypes.get_errno()))
 
 
+def end_with_parent():
+    """In a child: SIGKILL when this program ends, however it does."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def remove_leftovers():
+    """Namespaces and folders of a run that was killed."""
+    for path in list(pathlib.Path("/run/netns").glob("crl-bench-*")):
+        pid = path.name.split("-")[2]
+        if pid.isdigit() and not pathlib.Path(f"/proc/{pid}").exists():
+            sh("ip", "netns", "del", path.name, check=False)
+    for path in pathlib.Path(tempfile.gettempdir()).glob("crl-bench-*"):
+        pid = path.name.split("-")[2]
+        if pid.isdigit() and not pathlib.Path(f"/proc/{pid}").exists():
+            shutil.rmtree(path, ignore_errors=True)
+
+
 class Api:
     def connect(self):
         connection = http.client.HTTPConnection("127.0.0.1", PORT)
@@ -46,9 +63,9 @@ class Api:
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
-    def call(self, method, path, body=None, connection=None):
+    def call(self, method, path, body=None, connection=None, content="application/json"):
         own = connection or self.connect()
-        own.request(method, path, body=json.dumps(body) if body is not None else None, headers={"Content-Type": "application/json"})
+        own.request(method, path, body=json.dumps(body) if body is not None else None, headers={"Content-Type": content})
         reply = own.getresponse()
         text = reply.read()
         if reply.status >= 300:
@@ -96,9 +113,11 @@ def wait_quiet(pid, quiet=3.0):
 class LoneNode:
     """The namespace, the API server in it, and agents that are started one after the other. All goes with the process."""
 
-    def __init__(self, programs):
+    def __init__(self, programs, *server_flags):
+        """`server_flags`: further ones of the API server, which runs in the folder."""
+        remove_leftovers()
         self.programs = programs.resolve()
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="crl-bench-"))
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{NETNS}-"))
         self.processes, self.namespaces = [], [NETNS]
         atexit.register(self.clean)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
@@ -111,7 +130,8 @@ class LoneNode:
         sh("ip", "link", "set", "uplink", "up")
         self.log = open(self.folder / "log", "w")
         server = subprocess.Popen([self.programs / "caracal-apiserver", "--memory", "--insecure-no-auth-http", f"127.0.0.1:{PORT}", "--listen",
-                                   "127.0.0.1:7444", "--log-level", "error"], stdout=self.log, stderr=self.log)
+                                   "127.0.0.1:7444", "--log-level", "error", *server_flags], stdout=self.log, stderr=self.log, cwd=self.folder,
+                                  preexec_fn=end_with_parent)
         self.processes.append(server)
         self.api = Api()
         self.api.wait_up(server)
@@ -132,7 +152,7 @@ class LoneNode:
     def start(self, node, program=None, *flags):
         agent = subprocess.Popen([program or self.programs / "caracal-agent", "--node-name", node, "--kubeconfig", self.kubeconfig, "--socket",
                                   self.folder / "agent.sock", "--state-dir", self.folder / "state", "--metrics-listen", "", "--log-level", "warn",
-                                  *flags], stdout=self.log, stderr=self.log)
+                                  *flags], stdout=self.log, stderr=self.log, preexec_fn=end_with_parent)
         self.processes.append(agent)
         return agent
 

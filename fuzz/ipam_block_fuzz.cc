@@ -30,7 +30,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const uint32_t free = block.free_count();
   const auto taken = block.assign(3, "fuzz", {{"node", "n"}}, [](const auto&) { return true; });
   CARACAL_CHECK(taken.size() == std::min<size_t>(free, 3) && block.problem().empty());
-  const ipam::Time now{};
+  const Time now{};
   const size_t had = block.allocations_of("fuzz").size();
   CARACAL_CHECK(had >= taken.size() && block.release_handle("fuzz", now, 0) == had);
   CARACAL_CHECK(block.problem().empty());

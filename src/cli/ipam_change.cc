@@ -183,15 +183,17 @@ Result<int> configure(const ConfigureOptions& options) {
                                         shown ? "ipamconfigurations" : "ipamconfigs", "default"),
                     object));
   } else {
+    // Where Calico's nodes look: in the stored group wherever that is served.
     object["metadata"] = json::object{{"name", "default"}};
-    object["apiVersion"] = "projectcalico.org/v3";
-    object["kind"] = "IPAMConfiguration";
+    object["apiVersion"] = "crd.projectcalico.org/v1";
+    object["kind"] = "IPAMConfig";
     auto made =
-        api.create(kube::resource_path("projectcalico.org/v3", "", "ipamconfigurations"), object);
+        api.create(kube::resource_path("crd.projectcalico.org/v1", "", "ipamconfigs"), object);
     if (!made && made.error().code == Errc::kNotFound) {
-      object["apiVersion"] = "crd.projectcalico.org/v1";
-      object["kind"] = "IPAMConfig";
-      made = api.create(kube::resource_path("crd.projectcalico.org/v1", "", "ipamconfigs"), object);
+      object["apiVersion"] = "projectcalico.org/v3";
+      object["kind"] = "IPAMConfiguration";
+      made =
+          api.create(kube::resource_path("projectcalico.org/v3", "", "ipamconfigurations"), object);
     }
     CARACAL_TRY(made);
   }
@@ -232,6 +234,9 @@ Result<json::object> changed_settings(json::object spec, const ConfigureRequest&
   if (request.auto_allocate) spec["autoAllocateBlocks"] = *request.auto_allocate;
   if (request.max_blocks) spec["maxBlocksPerHost"] = *request.max_blocks;
   if (request.cooldown) spec["ipCooldownSeconds"] = *request.cooldown;
+  // Calico's CRD demands both of these.
+  if (!spec.contains("strictAffinity")) spec["strictAffinity"] = false;
+  if (!spec.contains("autoAllocateBlocks")) spec["autoAllocateBlocks"] = true;
   const json::value after = spec;
   const bool strict = jsonio::get_bool(after, {"strictAffinity"});
   if (!strict && jsonio::get_int(after, {"maxBlocksPerHost"}) > 0) {

@@ -7,11 +7,11 @@
 #include <memory>
 
 #include "base/file.h"
+#include "base/timestamp.h"
 #include "cli/ipam_draw.h"
 #include "cli/ipam_report.h"
 #include "cli/ipam_world.h"
 #include "cli/output.h"
-#include "ipam/timestamp.h"
 
 namespace caracal::cli {
 namespace {
@@ -53,12 +53,12 @@ Result<int> check(const Options& options) {
   fmt::print("{}", check_text(world, problems, {.every_address = options.every_address}));
   if (!cluster.ready) fmt::print("the cluster is locked: no addresses are given out now\n");
   if (!options.report.empty()) {
-    const auto now = std::chrono::time_point_cast<std::chrono::seconds>(ipam::WallClock::now());
+    const auto now = std::chrono::time_point_cast<std::chrono::seconds>(WallClock::now());
     const json::object report = make_report(world,
                                             {.cluster_guid = cluster.guid,
                                              .cluster_revision = cluster.resource_version,
                                              .locked = !cluster.ready,
-                                             .time = ipam::to_text(now)},
+                                             .time = to_rfc3339(now)},
                                             problems, options.every_address);
     CARACAL_TRY(write_file_atomic(options.report, jsonio::to_pretty_string(report)));
     fmt::print(

@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "base/timestamp.h"
 #include "ipam/usage.h"
 
 namespace caracal::cli {
@@ -58,7 +59,7 @@ json::object allocations_json(const ipam::AddressWorld& world) {
                        {"handle", owner->handle_id.value_or("")},
                        {"sequenceNumber", block.sequence_of(i)},
                        {"attributes", std::move(attributes)}};
-      if (owner->released_at) one["releasedAt"] = ipam::to_text(*owner->released_at);
+      if (owner->released_at) one["releasedAt"] = to_rfc3339(*owner->released_at);
       const auto judgement = ipam::judge_allocation(world, block, i);
       one["inUse"] = !judgement.has_value();
       if (judgement) one["reason"] = judgement->reason;

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/strings.h"
+#include "base/timestamp.h"
 #include "cli/ipam_draw.h"
 #include "cli/ipam_report.h"
 #include "cli/ipam_svg.h"
@@ -193,7 +194,7 @@ std::string address_text(const ipam::AddressWorld& world, const net::IpAddr& add
   row("block", fmt::format("{} of {}", owner.block->to_string(), owner_text(block->affinity())));
   row("handle", owner.handle_id);
   for (const auto& [key, value] : owner.attributes) row(key, value);
-  if (owner.released_at) row("released", ipam::to_text(*owner.released_at));
+  if (owner.released_at) row("released", to_rfc3339(*owner.released_at));
   const auto ordinal = block->ordinal_of(address);
   if (ordinal && block->attributes_of(*ordinal) != nullptr) {
     if (const auto judgement = ipam::judge_allocation(world, *block, *ordinal))

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/xml.h"
 #include "cli/ipam_draw.h"
 #include "ipam/usage.h"
 
@@ -22,24 +23,6 @@ constexpr double kCellHeight = 12;
 constexpr size_t kMostBlocks = 400;  // more make no picture
 constexpr size_t kLegendColumn = 180;
 constexpr size_t kMostLegend = 60;
-
-std::string escape(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '&') {
-      out += "&amp;";
-    } else if (c == '<') {
-      out += "&lt;";
-    } else if (c == '>') {
-      out += "&gt;";
-    } else if (c == '"') {
-      out += "&quot;";
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
 
 constexpr std::string_view kStyle = R"svg(<style>
 text{font:12px ui-monospace,'DejaVu Sans Mono',monospace;fill:#24292f}
@@ -86,13 +69,13 @@ class Picture {
             std::string_view anchor = "start") {
     out_ +=
         fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" class=\"{}\" text-anchor=\"{}\">{}</text>\n",
-                    x, y, style, anchor, escape(value));
+                    x, y, style, anchor, xml_escape(value));
   }
   void rect(double x, double y, double width, double height, const std::string& attributes,
             std::string_view tip) {
     out_ += fmt::format("<rect x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"{:.2f}\" {}", x,
                         y, width, height, attributes);
-    out_ += tip.empty() ? "/>\n" : fmt::format("><title>{}</title></rect>\n", escape(tip));
+    out_ += tip.empty() ? "/>\n" : fmt::format("><title>{}</title></rect>\n", xml_escape(tip));
   }
   std::string fill(std::string_view node) const {
     return fmt::format("fill=\"{}\"", NodeColours::hex(colours_.index(node)));
@@ -117,17 +100,9 @@ class Picture {
     }
     y_ += kMapHeight + 14;
     text(kMargin, y_, "note", pool.pool.cidr.address().to_string());
-    text(kMargin + kMapWidth, y_, "note", last_address(pool.pool.cidr), "end");
+    text(kMargin + kMapWidth, y_, "note", pool.pool.cidr.last().to_string(), "end");
     y_ += 8;
     if (options_.blocks) draw_blocks(&pool.pool);
-  }
-
-  static std::string last_address(const net::Cidr& cidr) {
-    const net::IpAddr& first = cidr.address();
-    std::vector<uint8_t> raw(first.data(), first.data() + first.size());
-    for (size_t bit = static_cast<size_t>(cidr.bits()); bit < raw.size() * 8; ++bit)
-      raw[bit / 8] = static_cast<uint8_t>(raw[bit / 8] | (0x80U >> (bit % 8)));
-    return net::IpAddr::from_bytes(raw.data(), raw.size()).to_string();
   }
 
   void draw_reservations(const model::IpPool& pool) {

@@ -183,7 +183,7 @@ TEST(IpamConfigure, RefusesWhatDoesNotFit) {
     return after ? jsonio::to_string(*after) : after.error().message;
   };
   EXPECT_EQ(message({}, {.strict_affinity = true, .max_blocks = 4}),
-            R"({"strictAffinity":true,"maxBlocksPerHost":4})");
+            R"({"strictAffinity":true,"maxBlocksPerHost":4,"autoAllocateBlocks":true})");
   EXPECT_THAT(message({}, {.max_blocks = 4}),
               HasSubstr("maxBlocksPerHost: 4: only with strictAffinity true"));
   EXPECT_THAT(
@@ -192,7 +192,10 @@ TEST(IpamConfigure, RefusesWhatDoesNotFit) {
   EXPECT_THAT(message({}, {.auto_allocate = false}), HasSubstr("autoAllocateBlocks: false: only"));
   EXPECT_THAT(message({}, {.cooldown = 1201}),
               HasSubstr("ipCooldownSeconds: 1201: must be 0 to 1200"));
-  EXPECT_EQ(message({{"kept", 1}}, {.cooldown = 30}), R"({"kept":1,"ipCooldownSeconds":30})");
+  // Complete, as Calico's CRD demands it.
+  EXPECT_EQ(
+      message({{"kept", 1}}, {.cooldown = 30}),
+      R"({"kept":1,"ipCooldownSeconds":30,"strictAffinity":false,"autoAllocateBlocks":true})");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/log.h"
+#include "base/timestamp.h"
 #include "ipam/usage.h"
 
 namespace caracal::controller {
@@ -14,9 +15,7 @@ namespace {
 constexpr std::array<const char*, 5> kNeeded = {"pods", "nodes", "ipamblocks", "blockaffinities",
                                                 "ipamhandles"};
 
-ipam::Time now() {
-  return std::chrono::time_point_cast<std::chrono::seconds>(ipam::WallClock::now());
-}
+Time now() { return std::chrono::time_point_cast<std::chrono::seconds>(WallClock::now()); }
 
 }  // namespace
 
@@ -68,7 +67,7 @@ void AddressPass::run(const ControllerSettings& settings, PassDone done) {
   for (const auto& [leak, since] : plan.candidates) {
     log::debug("address may be left over", {{"address", leak.allocation.address.to_string()},
                                             {"because", leak.reason},
-                                            {"since", ipam::to_text(since)}});
+                                            {"since", to_rfc3339(since)}});
   }
   if (plan.empty()) return client_.loop().post([done = std::move(done)] { done({}); });
   auto shared = std::make_shared<ipam::CollectionPlan>(std::move(plan));

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <random>
 
 namespace caracal::controller {
@@ -9,6 +10,18 @@ namespace {
 
 constexpr std::string_view kDefault = "default";
 constexpr std::string_view kClusterType = "k8s,caracal";
+
+// Would a merge patch with `wanted` leave `there` as it is?
+bool holds(const json::value& there, const json::value& wanted) {
+  const json::object* members = wanted.if_object();
+  if (members == nullptr) return there == wanted;
+  const json::object* present = there.if_object();
+  if (present == nullptr) return false;
+  return std::all_of(members->begin(), members->end(), [&](const auto& member) {
+    const json::value* value = present->if_contains(member.key());
+    return value != nullptr && holds(*value, member.value());
+  });
+}
 
 }  // namespace
 
@@ -53,7 +66,8 @@ std::vector<ApiWrite> plan_configuration(const ObjectTable& existing, const ApiK
   }
   json::object running = running_configuration(*entry.object, settings, metrics_port);
   const json::value* told = jsonio::get(*entry.object, {"status", "runningConfig"});
-  if (told != nullptr && *told == json::value(running)) return {};
+  // Calico's controllers tell more there, which stays.
+  if (told != nullptr && holds(*told, json::value(running))) return {};
   const ApiKind kind{std::string(entry.api_version), "KubeControllersConfiguration",
                      "kubecontrollersconfigurations"};
   return {status_write(kind, *entry.object, {{"runningConfig", std::move(running)}})};

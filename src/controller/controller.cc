@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "base/log.h"
+#include "base/timestamp.h"
 #include "controller/address_pass.h"
 #include "controller/api_write.h"
 #include "controller/cluster_cache.h"
@@ -197,7 +198,7 @@ struct Controller::Impl {
   void pool_pass(PassDone done) {
     const bool known = cache.follows("ipamblocks") && cache.follows("blockaffinities");
     PoolPlan plan =
-        plan_pools(cache.pools(), cache.addresses(), known, elector.identity(), time_now());
+        plan_pools(cache.pools(), cache.addresses(), known, elector.identity(), rfc3339_now());
     pools_waiting = plan.waiting;
     metrics.gauge("caracal_ipam_pools_terminating", "Pools whose deletion waits")
         .set(static_cast<double>(plan.waiting));
@@ -347,7 +348,7 @@ Status run_once(event::Loop& loop, Controller& controller, const Options& option
   print_passes(controller);
   bool ended = false;
   controller.stop([&ended] { ended = true; });
-  loop.run_until([&ended] { return ended; }, event::Duration(5'000));
+  loop.run_until([&ended] { return ended; }, event::Duration(10'000));
   if (settled) return {};
   return fail(Errc::kTimeout, fmt::format("not done after {} ms: {}", options.once_timeout.count(),
                                           error.empty() ? "the passes go on" : error));

@@ -3,11 +3,13 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/timestamp.h"
 
 namespace caracal::controller {
 namespace {
 
-constexpr std::chrono::milliseconds kReleaseTime{2'000};
+constexpr event::Duration kReleaseTime{5'000};  // for giving the lease back, all in all
+constexpr event::Duration kReleaseRetry{20};
 
 }  // namespace
 
@@ -81,9 +83,9 @@ void LeaderElector::act(LeaseStep step) {
   if (step == LeaseStep::kWait) return again();
   const bool create = step == LeaseStep::kCreate;
   kube::Request request = request_for(create ? "POST" : "PUT", !create);
-  request.body =
-      jsonio::to_string(lease_object(object_, settings_.ns, settings_.name, settings_.identity,
-                                     settings_.timings.duration, micro_time_now()));
+  request.body = jsonio::to_string(lease_object(object_, settings_.ns, settings_.name,
+                                                settings_.identity, settings_.timings.duration,
+                                                to_rfc3339_micro(WallClock::now())));
   write(std::move(request), client_.loop().now());
 }
 
@@ -144,24 +146,35 @@ void LeaderElector::release(std::function<void()> done) {
     client_.loop().post(std::move(done));
     return;
   }
-  // A renewal may have been under way: what is written must be the newest.
+  give_back(std::move(done), client_.loop().now() + kReleaseTime);
+}
+
+// A renewal may have been under way: what is written must be the newest. The server may still carry
+// out what was cancelled here, also between the reading and the writing: then once more.
+void LeaderElector::give_back(std::function<void()> done, event::Clock::time_point until) {
   kube::Request request = request_for("GET", true);
   request.timeout = std::min(request.timeout, kReleaseTime);
-  call_ = client_.request(std::move(request), [this, done = std::move(done)](
+  call_ = client_.request(std::move(request), [this, done = std::move(done), until](
                                                   const Result<kube::Response>& response) mutable {
     const auto object = response ? jsonio::parse(response->body) : Result<json::value>(nullptr);
     if (!object || decode_lease(*object).holder != settings_.identity) return done();
     kube::Request put = request_for("PUT", true);
     put.timeout = std::min(put.timeout, kReleaseTime);
-    put.body = jsonio::to_string(released_lease(*object, micro_time_now()));
-    call_ = client_.request(std::move(put),
-                            [done = std::move(done)](const Result<kube::Response>& answer) {
-                              if (!answer) {
-                                log::warn("the lease could not be given back; it runs out",
-                                          {{"error", answer.error().message}});
-                              }
-                              done();
-                            });
+    put.body = jsonio::to_string(released_lease(*object, to_rfc3339_micro(WallClock::now())));
+    call_ = client_.request(std::move(put), [this, done = std::move(done),
+                                             until](const Result<kube::Response>& answer) mutable {
+      if (!answer && answer.error().code == Errc::kConflict && client_.loop().now() < until) {
+        timer_ = client_.loop().after(
+            kReleaseRetry,
+            [this, done = std::move(done), until]() mutable { give_back(std::move(done), until); });
+        return;
+      }
+      if (!answer) {
+        log::warn("the lease could not be given back; it runs out",
+                  {{"error", answer.error().message}});
+      }
+      done();
+    });
   });
 }
 

@@ -52,6 +52,7 @@ class LeaderElector {
   void won(event::Clock::time_point sent);
   void lose(const std::string& why);
   void again();
+  void give_back(std::function<void()> done, event::Clock::time_point until);
   kube::Request request_for(std::string method, bool named) const;
 
   kube::Client& client_;

@@ -3,34 +3,15 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <ctime>
 
 namespace caracal::controller {
 namespace {
-
-std::string time_text(std::chrono::system_clock::time_point at, bool micro) {
-  using std::chrono::duration_cast;
-  const auto since = at.time_since_epoch();
-  const auto seconds = duration_cast<std::chrono::seconds>(since);
-  const std::time_t whole = seconds.count();
-  std::tm parts{};
-  ::gmtime_r(&whole, &parts);
-  const std::string text =
-      fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", parts.tm_year + 1900, parts.tm_mon + 1,
-                  parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
-  if (!micro) return text + "Z";
-  return fmt::format("{}.{:06}Z", text,
-                     duration_cast<std::chrono::microseconds>(since - seconds).count());
-}
 
 int64_t seconds_of(event::Duration duration) {
   return std::chrono::ceil<std::chrono::seconds>(duration).count();
 }
 
 }  // namespace
-
-std::string micro_time_now() { return time_text(std::chrono::system_clock::now(), true); }
-std::string time_now() { return time_text(std::chrono::system_clock::now(), false); }
 
 Status check(const LeaseTimings& timings) {
   if (timings.duration < std::chrono::seconds(1) || timings.duration % 1000 != event::Duration(0)) {

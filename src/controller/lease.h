@@ -56,9 +56,4 @@ json::value lease_object(const json::value& before, const std::string& ns, const
 // The same lease, given back: nobody holds it, and whoever wants it need not wait.
 json::value released_lease(const json::value& before, const std::string& now);
 
-// The present time in UTC: "2025-01-31T12:00:00.000000Z"; without the fraction where the API has
-// whole seconds.
-std::string micro_time_now();
-std::string time_now();
-
 }  // namespace caracal::controller

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/timestamp.h"
 #include "controller/fence.h"
 
 namespace caracal::controller {
@@ -63,8 +64,9 @@ TEST(Lease, TimingsThatWouldLetTwoActAreRefused) {
 }
 
 TEST(Lease, TimesAreWrittenAsTheApiHasThem) {
-  EXPECT_THAT(micro_time_now(), MatchesRegex("[0-9]{4}-[0-9-]+T[0-9:]+\\.[0-9]{6}Z"));
-  EXPECT_THAT(time_now(), MatchesRegex("[0-9]{4}-[0-9-]+T[0-9:]+Z"));
+  EXPECT_THAT(to_rfc3339_micro(WallClock::now()),
+              MatchesRegex("[0-9]{4}-[0-9-]+T[0-9:]+\\.[0-9]{6}Z"));
+  EXPECT_THAT(rfc3339_now(), MatchesRegex("[0-9]{4}-[0-9-]+T[0-9:]+Z"));
 }
 
 TEST(Fence, ClosesByItself) {

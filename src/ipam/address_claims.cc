@@ -17,7 +17,8 @@ AddressClaims::Impl::Impl(Schedule& s, Datastore& d, ClaimsOptions o)
     : schedule(s),
       datastore(d),
       options(std::move(o)),
-      ledger(s, d, options.backoff, options.random) {}
+      ledger(s, d, options.backoff, options.random),
+      gather(options.gather) {}
 
 AddressClaims::AddressClaims(Schedule& schedule, Datastore& datastore, ClaimsOptions options)
     : impl_(std::make_shared<Impl>(schedule, datastore, std::move(options))) {}
@@ -157,7 +158,9 @@ void AddressClaims::Impl::assign(AssignRequest request, OnAssigned done) {
   }
   job->ask = std::move(request);
   job->done = std::move(done);
+  job->came = schedule.now();
   jobs.insert(job);
+  request_came();
   for (size_t i = 0; i < job->parts.size(); ++i) waiting.push_back({job, i});
   schedule.after(options.request_limit, [weak = weak_from_this(), weak_job = std::weak_ptr(job)] {
     const auto self = weak.lock();
@@ -173,6 +176,10 @@ void AddressClaims::Impl::expire(const JobPtr& job) {
   if (!synced) why = "the pools are not known yet";
   job_failed(job, {Errc::kUnavailable,
                    fmt::format("no address within {} ms: {}", options.request_limit.count(), why)});
+}
+
+void AddressClaims::Impl::request_came() {
+  gather.came(schedule.now(), jobs.size() + open_releases);
 }
 
 void AddressClaims::Impl::wake() {

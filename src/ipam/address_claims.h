@@ -7,7 +7,7 @@
 // whatever ends when. What a crash leaves behind is found by Collector.
 //
 // The node's own blocks are kept in memory with their resourceVersions: normally an address costs
-// one write and no read, and requests that come while a write is under way share the next one.
+// one write and no read; requests that come together share one (gather.h).
 #pragma once
 
 #include <cstdint>
@@ -21,6 +21,7 @@
 #include "event/backoff.h"
 #include "ipam/block.h"
 #include "ipam/datastore.h"
+#include "ipam/gather.h"
 #include "ipam/pool_choice.h"
 #include "ipam/schedule.h"
 #include "model/network_update.h"
@@ -47,7 +48,7 @@ struct ClaimsOptions {
   bool write_handles = false;
   uint32_t default_max_blocks = 20;       // where IPAMConfig says 0
   event::Duration request_limit{30'000};  // then assign() answers kUnavailable
-  event::Duration gather{5};              // least time between two writes of one block
+  GatherOptions gather;                   // which requests share a write
   event::Duration survey_interval{500};   // least time between two lists of all blocks
   std::chrono::seconds reclaim_age{60};  // empty blocks of other nodes are left alone for that long
   event::BackoffOptions backoff{event::Duration(50), event::Duration(2'000)};

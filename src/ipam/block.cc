@@ -136,7 +136,7 @@ Status Block::assign_address(const IpAddr& address, std::string_view handle_id,
       return fail(Errc::kExists,
                   fmt::format("address {} was released at {} and cools down (ipCooldownSeconds of "
                               "IPAMConfig)",
-                              address.to_string(), to_text(*holder->released_at)));
+                              address.to_string(), to_rfc3339(*holder->released_at)));
     }
     std::string who = fmt::format("handle {}", holder->handle_id.value_or("(none)"));
     if (const auto pod = holder->get(kPodAttribute); !pod.empty()) {

@@ -21,8 +21,8 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/timestamp.h"
 #include "ipam/lease_book.h"
-#include "ipam/timestamp.h"
 #include "jsonio/json.h"
 #include "net/cidr.h"
 

@@ -191,6 +191,8 @@ class BlockCodec {
         // Very old blocks: the node's name alone.
         if (value.is_string() && !value.get_string().empty() && !block.affinity_)
           block.affinity_ = Owner::host(std::string(value.get_string()));
+      } else if (key == "strictAffinity" && value == json::value(false)) {
+        continue;  // what encode() writes
       } else {
         block.unknown_[key] = value;
       }
@@ -211,12 +213,9 @@ class BlockCodec {
   static void encode(const Block& block, json::object& spec) {
     spec.clear();
     spec["cidr"] = block.cidr_.to_string();
-    if (block.affinity_) {
-      spec["affinity"] = block.affinity_->to_string();
-    } else {
-      spec["affinity"] = nullptr;
-    }
-    if (block.claimed_at_) spec["affinityClaimTime"] = to_text(*block.claimed_at_);
+    // Left out when there is none: Calico's CRD takes no null here.
+    if (block.affinity_) spec["affinity"] = block.affinity_->to_string();
+    if (block.claimed_at_) spec["affinityClaimTime"] = to_rfc3339(*block.claimed_at_);
     json::array allocations;
     allocations.reserve(block.allocations_.size());
     for (const uint32_t index : block.allocations_) {
@@ -233,7 +232,7 @@ class BlockCodec {
       if (entry.handle_id) out["handle_id"] = *entry.handle_id;
       if (!entry.owner.empty()) out["secondary"] = to_json(entry.owner);
       if (!entry.alternate.empty()) out["alternateOwnerAttrs"] = to_json(entry.alternate);
-      if (entry.released_at) out["releasedAt"] = to_text(*entry.released_at);
+      if (entry.released_at) out["releasedAt"] = to_rfc3339(*entry.released_at);
       attributes.emplace_back(std::move(out));
     }
     spec["attributes"] = std::move(attributes);
@@ -248,6 +247,9 @@ class BlockCodec {
       sequences[std::to_string(ordinal)] = sequence;
     spec["sequenceNumberForAllocation"] = std::move(sequences);
     spec["deleted"] = block.deleted_;
+    // Without effect for a long time, but Calico's CRD demands it; a block that has it keeps its
+    // own.
+    spec["strictAffinity"] = false;
     for (const auto& member : block.unknown_) spec[member.key()] = member.value();
   }
 

@@ -165,7 +165,7 @@ TEST(BlockJsonTest, ReadsAndWritesCalicosBlock) {
   ASSERT_TRUE(stored) << stored.error().message;
   const Block& block = stored->value;
   EXPECT_EQ(block.affinity(), Owner::host("node-a"));
-  EXPECT_EQ(to_text(*block.claimed_at()), "2024-05-01T08:30:00Z");
+  EXPECT_EQ(to_rfc3339(*block.claimed_at()), "2024-05-01T08:30:00Z");
   EXPECT_EQ(block.allocation_of(ip("192.168.1.2")),
             (Allocation{ip("192.168.1.2"), "k8s-pod-network.0123abc", 1714552200000000001U}));
   EXPECT_TRUE(block.is_free(1));
@@ -173,6 +173,31 @@ TEST(BlockJsonTest, ReadsAndWritesCalicosBlock) {
   EXPECT_EQ(stored->resource_version(), "812");
   // Everything comes back, what is not known here too.
   EXPECT_EQ(encode(*stored), object) << jsonio::to_pretty_string(encode(*stored));
+}
+
+// What the schema of Calico's own CRD demands, of every release so far. In a cluster that was
+// Calico's it is this schema that judges what we write.
+TEST(BlockJsonTest, NewBlocksAreAsCalicosSchemaDemands) {
+  StoredBlock stored{Block(cidr("10.0.0.0/30"), Owner::host("n1"), 7), json::object()};
+  const auto demands_met = [&] {
+    const json::value object = encode(stored);
+    const json::object& spec = object.at("spec").as_object();
+    for (const char* field :
+         {"allocations", "attributes", "cidr", "strictAffinity", "unallocated"}) {
+      EXPECT_TRUE(spec.contains(field)) << field;
+    }
+    EXPECT_EQ(spec.at("strictAffinity"), json::value(false));
+    for (const auto& member : spec) EXPECT_FALSE(member.value().is_null()) << member.key();
+    for (const json::value& attributes : spec.at("attributes").as_array()) {
+      for (const auto& member : attributes.as_object()) {
+        EXPECT_FALSE(member.value().is_null()) << member.key();
+      }
+    }
+  };
+  demands_met();
+  (void)stored.value.assign(2, "h", {{"pod", "p"}}, [](const auto&) { return true; });
+  stored.value.set_affinity(std::nullopt, std::nullopt);
+  demands_met();
 }
 
 TEST(BlockJsonTest, NamesAreCalicos) {
@@ -231,8 +256,8 @@ TEST(BlockJsonTest, SaysWhatIsWrong) {
 }
 
 TEST(BlockJsonTest, Times) {
-  EXPECT_EQ(to_text(*parse_time("2024-02-29T23:59:59.123456Z")), "2024-02-29T23:59:59Z");
-  EXPECT_EQ(to_text(*parse_time("2024-03-01T01:00:00+02:00")), "2024-02-29T23:00:00Z");
+  EXPECT_EQ(to_rfc3339(*parse_time("2024-02-29T23:59:59.123456Z")), "2024-02-29T23:59:59Z");
+  EXPECT_EQ(to_rfc3339(*parse_time("2024-03-01T01:00:00+02:00")), "2024-02-29T23:00:00Z");
   for (const char* wrong :
        {"", "2024-02-30T00:00:00Z", "2024-02-29 23:59:59Z", "2024-02-29T23:59:59",
         "2024-02-29T23:59:59.Z", "2024-02-29T24:00:00Z"}) {

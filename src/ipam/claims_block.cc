@@ -108,8 +108,14 @@ void AddressClaims::Impl::claim_existing_affinity(Slot& slot) {
       }));
 }
 
-// The block is made with the first addresses in it.
+// The block is made with the first addresses in it, which gather as those of any write.
 void AddressClaims::Impl::claim_block(Slot& slot) {
+  slot.to_be_made = true;
+  flush(slot);
+}
+
+void AddressClaims::Impl::make_block(Slot& slot) {
+  slot.to_be_made = false;
   const auto now = schedule.wall_clock();
   if (slot.claim_sequence == 0) {
     slot.claim_sequence = static_cast<uint64_t>(

@@ -28,6 +28,7 @@
 #include "event/backoff.h"
 #include "ipam/address_claims.h"
 #include "ipam/block_json.h"
+#include "ipam/gather.h"
 #include "ipam/handle_ledger.h"
 #include "ipam/records.h"
 
@@ -50,6 +51,7 @@ struct AddressClaims::Impl : std::enable_shared_from_this<AddressClaims::Impl> {
     AssignRequest ask;
     OnAssigned done;
     std::vector<Part> parts;
+    event::Clock::time_point came{};
     bool over = false;  // answered
   };
   using JobPtr = std::shared_ptr<AssignJob>;
@@ -70,6 +72,7 @@ struct AddressClaims::Impl : std::enable_shared_from_this<AddressClaims::Impl> {
     std::string handle_id;
     std::optional<net::IpAddr> address;  // none: all of the handle
     std::optional<uint64_t> sequence;
+    event::Clock::time_point came{};
   };
   // A part as it was written; not known to be acknowledged.
   struct Flight {
@@ -99,6 +102,7 @@ struct AddressClaims::Impl : std::enable_shared_from_this<AddressClaims::Impl> {
     std::vector<Flight> ghosts;
     event::Clock::time_point written{};  // when the last write was answered
     bool timer = false;                  // a flush is planned
+    bool to_be_made = false;             // claiming, and only the block itself is missing
     event::Backoff backoff;
     std::optional<StoredAffinity> affinity;
     bool confirming = false;
@@ -166,6 +170,9 @@ struct AddressClaims::Impl : std::enable_shared_from_this<AddressClaims::Impl> {
   Slot* find_slot(const net::Cidr& cidr);
   void drop_slot(Slot& slot);  // what waits in it is planned anew
   void flush(Slot& slot);
+  // When the slot is to be written, not before `now`. The caller compares with that same `now`: the
+  // clock goes on meanwhile.
+  event::Clock::time_point due(const Slot& slot, event::Clock::time_point now) const;
   void write(Slot& slot);
   // Puts the waiting parts and releases of the slot into `next`, and into flight.
   void fill(Slot& slot, Block& next);
@@ -188,6 +195,7 @@ struct AddressClaims::Impl : std::enable_shared_from_this<AddressClaims::Impl> {
   void claim_affinity(Slot& slot);
   void claim_existing_affinity(Slot& slot);
   void claim_block(Slot& slot);
+  void make_block(Slot& slot);
   void claim_read(Slot& slot);
   void claim_lost(Slot& slot);  // the block is another's
   void claim_retry(Slot& slot, const Error& error, void (Impl::*step)(Slot&));
@@ -207,6 +215,7 @@ struct AddressClaims::Impl : std::enable_shared_from_this<AddressClaims::Impl> {
   void complete_releases(Slot& slot);
   void account_release(const net::Cidr& block, const Allocation& freed);
   void uncount(Part& part, const std::string& handle_id);
+  void request_came();
 
   // Wraps a callback of the datastore: fn(Impl&, Slot&, result), while both are there.
   template <typename Fn>
@@ -235,6 +244,7 @@ struct AddressClaims::Impl : std::enable_shared_from_this<AddressClaims::Impl> {
   ClaimsOptions options;
   ClaimsCounters counters;
   HandleLedger ledger;
+  Gather gather;
 
   PoolSet pools;
   model::IpamSettings settings;
@@ -253,6 +263,7 @@ struct AddressClaims::Impl : std::enable_shared_from_this<AddressClaims::Impl> {
   uint64_t next_slot_id = 1;
   std::deque<PartRef> waiting;
   std::unordered_set<JobPtr> jobs;
+  size_t open_releases = 0;                              // that somebody waits for
   std::set<std::pair<net::IpAddr, uint64_t>> made_here;  // allocations without handle object
 
   uint64_t surveys_begun = 0;

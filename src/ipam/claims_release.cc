@@ -24,6 +24,7 @@ std::optional<Cidr> AddressClaims::Impl::block_holding(const IpAddr& address) co
 void AddressClaims::Impl::add_release(const Cidr& block, ReleaseOp op) {
   Slot* slot = find_slot(block);
   if (slot == nullptr) slot = &add_slot(block, Phase::kUnread);
+  op.came = schedule.now();
   slot->releases.push_back(std::move(op));
   wake();
 }
@@ -38,6 +39,8 @@ void AddressClaims::Impl::release(std::string handle_id, std::vector<IpAddr> add
   job->handle_id = handle_id;
   job->done = std::move(done);
   job->open = 1;  // until all are on their way
+  ++open_releases;
+  request_came();
   std::vector<IpAddr> homeless;
   for (const IpAddr& address : addresses) {
     std::optional<Cidr> block = block_holding(address);
@@ -60,6 +63,7 @@ void AddressClaims::Impl::release(std::string handle_id, std::vector<IpAddr> add
     const auto late = weak_job.lock();
     if (!self || !late || late->over) return;
     late->over = true;
+    --self->open_releases;
     self->later([late, limit = self->options.request_limit] {
       late->done(fail(Errc::kUnavailable,
                       fmt::format("the release of handle {} was not acknowledged within {} ms",
@@ -103,6 +107,8 @@ void AddressClaims::Impl::release_all_of(std::string handle_id, OnDone done) {
   job->handle_id = handle_id;
   job->done = std::move(done);
   job->open = 1;
+  ++open_releases;
+  request_came();
   const ReleaseOp all{job, handle_id, std::nullopt, std::nullopt};
   std::set<Cidr> blocks;
   bool ask_handle = options.write_handles;
@@ -156,6 +162,7 @@ void AddressClaims::Impl::release_done(const ReleaseOp& op, const Status& status
   if (!status && !op.job->error) op.job->error = status.error();
   if (--op.job->open > 0 || op.job->over) return;
   op.job->over = true;
+  --open_releases;
   later([job = op.job] {
     if (job->error) {
       job->done(fail(*job->error));

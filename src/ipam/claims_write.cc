@@ -44,19 +44,35 @@ void AddressClaims::Impl::drop_slot(Slot& slot) {
   wake();
 }
 
+event::Clock::time_point AddressClaims::Impl::due(const Slot& slot,
+                                                  event::Clock::time_point now) const {
+  Gather::Waiting these;
+  these.count = slot.parts.size() + slot.releases.size();
+  these.first = now;
+  for (const PartRef& ref : slot.parts) these.first = std::min(these.first, ref.job->came);
+  for (const ReleaseOp& op : slot.releases) these.first = std::min(these.first, op.came);
+  these.full = !slot.parts.empty() && slot.room() <= 0;
+  these.written = slot.written;
+  return gather.due(now, these);
+}
+
 void AddressClaims::Impl::flush(Slot& slot) {
   if (slot.phase == Phase::kUnread) return read(slot, event::Duration(0));
-  if (slot.phase != Phase::kIdle || (slot.parts.empty() && slot.releases.empty())) return;
-  const auto due = slot.written + options.gather;
+  const bool something = !slot.parts.empty() || !slot.releases.empty();
+  if (!(slot.phase == Phase::kClaiming && slot.to_be_made) &&
+      !(slot.phase == Phase::kIdle && something)) {
+    return;
+  }
   const auto now = schedule.now();
-  if (slot.written != event::Clock::time_point{} && due > now) {
+  if (const auto when = due(slot, now); when > now) {
     if (std::exchange(slot.timer, true)) return;
-    return slot_after(slot, std::chrono::ceil<event::Duration>(due - now),
+    return slot_after(slot, std::chrono::ceil<event::Duration>(when - now),
                       [](Impl& self, Slot& which) {
                         which.timer = false;
                         self.flush(which);
                       });
   }
+  if (slot.phase == Phase::kClaiming) return make_block(slot);
   write(slot);
 }
 

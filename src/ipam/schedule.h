@@ -6,8 +6,8 @@
 #include <functional>
 #include <map>
 
+#include "base/timestamp.h"
 #include "event/loop.h"
-#include "ipam/timestamp.h"
 
 namespace caracal::ipam {
 

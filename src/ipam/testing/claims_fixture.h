@@ -50,6 +50,7 @@ class ClaimsTest : public ::testing::Test {
     ClaimsOptions options;
     options.node = node;
     options.write_handles = write_handles;
+    options.gather = gather;
     options.random = [] { return 0.5; };
     auto claims = std::make_unique<AddressClaims>(schedule, store, options);
     tell(*claims);
@@ -136,6 +137,7 @@ class ClaimsTest : public ::testing::Test {
   std::vector<model::IpPool> pools;
   std::vector<model::IpReservation> reservations;
   model::IpamSettings settings;
+  GatherOptions gather;
 };
 
 }  // namespace caracal::ipam::testing

@@ -1,18 +1,30 @@
-#include "ipam/timestamp.h"
+#include "base/timestamp.h"
 
 #include <fmt/format.h>
 
 #include "base/strings.h"
 
-namespace caracal::ipam {
+namespace caracal {
 
-std::string to_text(Time time) {
+std::string to_rfc3339(Time time) {
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date(day);
   const std::chrono::hh_mm_ss clock(time - day);
   return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", static_cast<int>(date.year()),
                      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
                      clock.hours().count(), clock.minutes().count(), clock.seconds().count());
+}
+
+std::string to_rfc3339_micro(WallClock::time_point time) {
+  const Time whole = std::chrono::floor<std::chrono::seconds>(time);
+  std::string text = to_rfc3339(whole);
+  text.pop_back();  // the "Z"
+  return fmt::format("{}.{:06}Z", text,
+                     std::chrono::floor<std::chrono::microseconds>(time - whole).count());
+}
+
+std::string rfc3339_now() {
+  return to_rfc3339(std::chrono::floor<std::chrono::seconds>(WallClock::now()));
 }
 
 std::optional<Time> parse_time(std::string_view text) {
@@ -53,4 +65,4 @@ std::optional<Time> parse_time(std::string_view text) {
   return rest[0] == '+' ? time - offset : time + offset;
 }
 
-}  // namespace caracal::ipam
+}  // namespace caracal
