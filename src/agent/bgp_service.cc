@@ -1,11 +1,12 @@
 #include "agent/bgp_service.h"
 
-#include <openssl/evp.h>
 #include <unistd.h>
 
 #include <algorithm>
 
+#include "agent/endpoint.h"
 #include "base/log.h"
+#include "kube/base64.h"
 
 namespace caracal::agent {
 namespace {
@@ -17,19 +18,7 @@ bgp::BirdKeeper::Options keeper_options(const Options& options) {
   bgp::BirdKeeper::Options out;
   out.command = {options.bird};
   out.folder = options.run_dir + "/bird";
-  return out;
-}
-
-std::optional<std::string> from_base64(std::string_view text) {
-  if (text.size() % 4 != 0) return std::nullopt;
-  std::string out(text.size() / 4 * 3, '\0');
-  const int length = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                     reinterpret_cast<const unsigned char*>(text.data()),
-                                     static_cast<int>(text.size()));
-  if (length < 0) return std::nullopt;
-  out.resize(static_cast<size_t>(length));
-  // The padding came out as zero bytes.
-  for (size_t i = text.size(); i > 0 && text[i - 1] == '='; --i) out.pop_back();
+  out.render.pod_interface_prefix = options.interface_prefix;
   return out;
 }
 
@@ -43,6 +32,7 @@ BgpService::BgpService(event::Loop& loop, kube::Client& client, const Options& o
       on_routes_(std::move(on_routes)),
       engine_({.node = options.node_name, .router_id = std::nullopt, .pod_cidrs = !options.pools}),
       keeper_(loop, keeper_options(options), [this] { tell_routes(); }),
+      peering_(options.interface_prefix),
       peers_(metrics.gauge("caracal_bgp_peers", "BGP sessions that are configured")),
       established_(metrics.gauge("caracal_bgp_peers_established", "BGP sessions that are up")) {
   // One that a former agent left has the routes already.
@@ -60,10 +50,14 @@ void BgpService::update(const model::NetworkUpdate& update) {
 void BgpService::pod(const model::PodUpdate& update) {
   const bool here = update.value && update.value->node == options_.node_name &&
                     update.value->networked() && !update.value->addresses.empty();
-  engine_.set_local_workload(update.key, here ? std::optional(bgp::LocalWorkload{
-                                                    update.value->labels, update.value->addresses})
-                                              : std::nullopt);
-  schedule_flush();
+  if (!here) {
+    if (local_pods_.erase(update.key) == 0) return;
+    if (engine_.set_local_workload(update.key, std::nullopt)) schedule_flush();
+    return;
+  }
+  bgp::LocalWorkload workload{update.value->labels, update.value->addresses};
+  local_pods_[update.key] = workload;
+  if (engine_.set_local_workload(update.key, std::move(workload))) schedule_flush();
 }
 
 void BgpService::set_synced() {
@@ -81,11 +75,13 @@ void BgpService::schedule_flush() {
 }
 
 void BgpService::flush() {
+  ++flushes_;
   const bool wanted = options_.bgp && engine_.needed();
   if (!wanted) {
     // A BIRD of a former agent is found and ended, too.
     keeper_.unwant();
     wanted_ = false;
+    give_peering_addresses();
     return tell_routes();
   }
   auto config = engine_.flush();
@@ -100,8 +96,32 @@ void BgpService::flush() {
     keeper_.want(engine_.config());
   }
   wanted_ = true;
+  give_peering_addresses();
   if (!measure_timer_.active()) measure_timer_ = loop_.every(kMeasureEvery, [this] { measure(); });
   tell_routes();
+}
+
+// What pods that are peers speak to, on their interfaces. The node's own address is theirs already.
+void BgpService::give_peering_addresses() {
+  PeeringAddresses::Wanted wanted;
+  if (wanted_) {
+    std::map<net::IpAddr, const model::ObjectName*> pods;
+    for (const auto& [name, pod] : local_pods_) {
+      for (const net::IpAddr& address : pod.addresses) pods.emplace(address, &name);
+    }
+    for (const bgp::Session& session : engine_.config().sessions) {
+      if (!session.peering_address || !session.local_address) continue;
+      if (const auto pod = pods.find(session.address); pod != pods.end()) {
+        wanted[interface_name(options_.interface_prefix, *pod->second)].insert(
+            *session.local_address);
+      }
+    }
+  }
+  const Status done = peering_.apply(wanted);
+  const std::string error = done ? "" : done.error().message;
+  if (error != peering_error_ && !error.empty())
+    log::error("addresses for pods that speak BGP", {{"error", error}});
+  peering_error_ = error;
 }
 
 // BIRD's routes take the place of the agent's once it has learned them: when every session is up,
@@ -164,8 +184,8 @@ void BgpService::take_secret(const std::string& name, const json::value* object)
     std::optional<std::string> password;
     if (object != nullptr) {
       const std::string_view text = jsonio::get_string(*object, {"data", wanted.key});
-      password = from_base64(text);
-      if (!password) {
+      password = kube::decode_base64(text);
+      if (!password && !text.empty()) {
         log::error("a BGP password is not usable",
                    {{"secret", name}, {"key", wanted.key}, {"error", "no base64"}});
       }
@@ -177,6 +197,8 @@ void BgpService::take_secret(const std::string& name, const json::value* object)
 
 void BgpService::measure() {
   if (!wanted_) return established_.set(0);
+  // Interfaces may be new ones, or have come later than their pods' addresses.
+  give_peering_addresses();
   keeper_.view([this](const bgp::BirdKeeper::View& view) {
     established_.set(static_cast<double>(std::count_if(view.peers.begin(), view.peers.end(),
                                                        [](const auto& peer) { return peer.up; })));
@@ -189,6 +211,7 @@ void BgpService::status(std::function<void(json::object)> done) {
     json::object out = bgp::to_json(view);
     json::array& problems = out["problems"].emplace_array();
     for (const std::string& problem : engine_.problems()) problems.emplace_back(problem);
+    if (!peering_error_.empty()) problems.emplace_back(peering_error_);
     done(std::move(out));
   });
 }

@@ -6,12 +6,15 @@
 // bgp::BirdKeeper's business and outlives the agent.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "agent/options.h"
+#include "agent/peering_addresses.h"
 #include "bgp/bgp_engine.h"
 #include "bgp/bird_keeper.h"
 #include "event/loop.h"
@@ -31,6 +34,7 @@ class BgpService {
              telemetry::Metrics& metrics, std::function<void(bool)> on_routes);
 
   void update(const model::NetworkUpdate& update);
+  // Any pod of the cluster; those of this node that are, or were, a peer change something.
   void pod(const model::PodUpdate& update);
   // The world is complete: BIRD gets its first configuration.
   void set_synced();
@@ -38,12 +42,16 @@ class BgpService {
   // {state, version, router_id, configured, last_error, peers, problems}; later, on the loop.
   void status(std::function<void(json::object)> done);
 
+  // How often the configuration was looked at, since the world was complete.
+  uint64_t flushes() const { return flushes_; }
+
  private:
   void schedule_flush();
   void flush();
   void look_at_secrets();
   void take_secret(const std::string& name, const json::value* object);
   void tell_routes();
+  void give_peering_addresses();
   void measure();
 
   event::Loop& loop_;
@@ -52,6 +60,10 @@ class BgpService {
   std::function<void(bool)> on_routes_;
   bgp::BgpEngine engine_;
   bgp::BirdKeeper keeper_;
+  std::map<model::ObjectName, bgp::LocalWorkload> local_pods_;
+  PeeringAddresses peering_;
+  std::string peering_error_;
+  uint64_t flushes_ = 0;
   bool synced_ = false;
   bool flush_scheduled_ = false;
   bool wanted_ = false;

@@ -45,6 +45,11 @@ bool tells_services(const World& world) {
                      });
 }
 
+std::optional<net::IpAddr> address_of(const model::NodeFamily& family) {
+  if (!family.address) return std::nullopt;
+  return family.address->address;
+}
+
 bool is_pod_pool(const model::IpPool& pool) { return pool.for_workloads || pool.for_tunnels; }
 
 }  // namespace
@@ -108,9 +113,14 @@ void BgpEngine::set_password(const model::SecretKey& key, std::optional<std::str
   if (put(world_.passwords, key, password)) dirty_ = true;
 }
 
-void BgpEngine::set_local_workload(const model::ObjectName& pod,
+bool BgpEngine::set_local_workload(const model::ObjectName& pod,
                                    std::optional<LocalWorkload> workload) {
-  if (put(world_.local_workloads, pod, workload)) dirty_ = true;
+  const bool changes = put(world_.local_workloads, pod, workload) &&
+                       std::any_of(world_.peers.begin(), world_.peers.end(), [](const auto& entry) {
+                         return entry.second.local_workloads.has_value();
+                       });
+  if (changes) dirty_ = true;
+  return changes;
 }
 
 bool BgpEngine::needed() const {
@@ -197,6 +207,8 @@ void BgpEngine::calculate() {
   };
   for (const net::Cidr& block : world_.own_blocks) add_block(block);
   if (const model::NodeNetwork* self = world_.self(); self != nullptr) {
+    config.v4.node_address = address_of(self->v4);
+    config.v6.node_address = address_of(self->v6);
     config.route_reflector = self->route_reflector_cluster.has_value();
     if (world_.pod_cidrs) {
       for (const net::Cidr& cidr : self->pod_cidrs) add_block(cidr);

@@ -32,8 +32,9 @@ class BgpEngine {
   void apply(const model::NetworkUpdate& update);
   // nullopt: the Secret or the key in it does not exist.
   void set_password(const model::SecretKey& key, std::optional<std::string> password);
-  // Pods of this node, for BGPPeer.spec.localWorkloadSelector. nullopt: gone.
-  void set_local_workload(const model::ObjectName& pod, std::optional<LocalWorkload> workload);
+  // Pods of this node, for BGPPeer.spec.localWorkloadSelector. nullopt: gone. Returns whether that
+  // may change the Config: without such a BGPPeer pods change nothing.
+  bool set_local_workload(const model::ObjectName& pod, std::optional<LocalWorkload> workload);
 
   // Passwords that set_password() should tell; as of the last flush() or config().
   const std::set<model::SecretKey>& wanted_secrets();

@@ -310,8 +310,43 @@ TEST_F(Engine, LocalWorkloads) {
   EXPECT_EQ(session->local_address, address("169.254.1.9"));
   EXPECT_TRUE(session->import_by_filter_only);
   EXPECT_EQ(find(engine.config(), "Local_Workload_10_1_0_6"), nullptr);
-  engine.set_local_workload({"ns", "r"}, std::nullopt);
+  EXPECT_TRUE(session->peering_address);
+  EXPECT_FALSE(engine.set_local_workload(
+      {"ns", "r"}, LocalWorkload{{{"app", "router"}}, {address("10.1.0.5")}}));
+  EXPECT_TRUE(engine.set_local_workload({"ns", "r"}, std::nullopt));
   EXPECT_EQ(find(engine.config(), "Local_Workload_10_1_0_5"), nullptr);
+}
+
+// Pods come and go all the time; without a peer among them nothing is to be done.
+TEST_F(Engine, PodsChangeNothingWithoutALocalPeer) {
+  engine.flush();
+  const LocalWorkload pod{{{"app", "router"}}, {address("10.1.0.5")}};
+  EXPECT_FALSE(engine.set_local_workload({"ns", "r"}, pod));
+  EXPECT_FALSE(engine.flush());
+  // The peer comes after the pod.
+  model::BgpPeer p = peer("nested");
+  p.local_workloads = labels("app == 'router'");
+  p.as_number = 65100;
+  engine.apply(update(p));
+  EXPECT_NE(find(engine.config(), "Local_Workload_10_1_0_5"), nullptr);
+}
+
+// Single-hop BFD, where both ends see one network.
+TEST_F(Engine, BfdOverOneNetworkIsDirect) {
+  engine.apply(update(node("c", {"10.0.0.3/32"})));
+  engine.apply(update(node("d", {"10.0.1.4/24"})));
+  model::BgpPeer p = peer("all");
+  p.peers = labels("all()");
+  engine.apply(update(p));
+  EXPECT_FALSE(find(engine.config(), "Global_10_0_0_1")->direct);
+  p.bfd = true;
+  engine.apply(update(p));
+  EXPECT_TRUE(find(engine.config(), "Global_10_0_0_1")->direct);
+  EXPECT_FALSE(find(engine.config(), "Global_10_0_0_3")->direct);
+  EXPECT_FALSE(find(engine.config(), "Global_10_0_1_4")->direct);
+  p.ttl_security = 2;
+  engine.apply(update(p));
+  EXPECT_FALSE(find(engine.config(), "Global_10_0_0_1")->direct);
 }
 
 TEST_F(Engine, BlocksAndPools) {

@@ -11,8 +11,8 @@
 #include "base/strings.h"
 #include "base/subprocess.h"
 #include "bgp/bird_control.h"
-#include "bgp/testing/bird_network.h"
-#include "bgp/testing/objects.h"
+#include "bgp/testing/bgp_fixture.h"
+#include "bgp/testing/frr_router.h"
 
 namespace caracal::bgp {
 namespace {
@@ -20,42 +20,6 @@ namespace {
 using namespace testing;  // NOLINT: the words of these tests
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-class BgpRoot : public ::testing::Test {
- protected:
-  void SetUp() override {
-    std::string why;
-    net = BirdNetwork::make(why);
-    if (!net) GTEST_SKIP() << why;
-  }
-  // Nodes a, b, ... with 10.0.0.1 and fd00::1 on, blocks 192.168.1.0/26 and fd00:10::100/122 on.
-  void add_nodes(int count) {
-    std::vector<model::NetworkUpdate> updates = {update(pool("192.168.0.0/16")),
-                                                 update(pool("fd00:10::/64"))};
-    for (int i = 1; i <= count; ++i) {
-      const std::string name(1, static_cast<char>('a' + i - 1));
-      const std::vector<std::string> addresses = {fmt::format("10.0.0.{}/24", i),
-                                                  fmt::format("fd00::{}/64", i)};
-      net->add_node(name, addresses);
-      updates.push_back(update(node(name, addresses, {{"name", name}})));
-      updates.push_back(block(fmt::format("192.168.{}.0/26", i), name));
-      updates.push_back(block(fmt::format("fd00:10::{}00/122", i), name));
-    }
-    net->tell(updates);
-  }
-  bool up(const std::string& node, const std::string& address) {
-    return net->eventually([&] { return net->established(node, address); });
-  }
-
-  std::unique_ptr<BirdNetwork> net;
-};
-
-model::BgpConfiguration no_mesh() {
-  model::BgpConfiguration out;
-  out.name = "default";
-  out.node_mesh = false;
-  return out;
-}
 
 TEST_F(BgpRoot, MeshOfThreeRoutesBlocksOfBothFamilies) {
   add_nodes(3);
@@ -408,34 +372,6 @@ TEST_F(BgpRoot, AbsentBirdIsSaidClearly) {
 }
 
 // A real FRR as the router of the rack.
-class WithFrr : public BgpRoot {
- protected:
-  void SetUp() override {
-    BgpRoot::SetUp();
-    if (net && ::access("/usr/lib/frr/bgpd", X_OK) != 0)
-      GTEST_SKIP() << "FRR is not installed (package frr)";
-  }
-  void start_frr(const std::string& host, const std::string& bgp) {
-    frr_ = net->folder() + "/" + host;
-    ASSERT_TRUE(make_directories(frr_));
-    ASSERT_TRUE(write_file_atomic(frr_ + "/zebra.conf", "hostname tor\n"));
-    ASSERT_TRUE(write_file_atomic(frr_ + "/bgpd.conf", bgp));
-    net->run_in(host, {"chown", "-R", "frr:frr", frr_});
-    for (const char* daemon : {"zebra", "bgpd"}) {
-      net->run_in(host,
-                  {std::string("/usr/lib/frr/") + daemon, "-d", "-f", frr_ + "/" + daemon + ".conf",
-                   "-i", frr_ + "/" + daemon + ".pid", "-z", frr_ + "/zserv.api", "--vty_socket",
-                   frr_, "--log", "file:" + frr_ + "/" + daemon + ".log"});
-      ASSERT_TRUE(net->eventually(
-          [&] { return ::access((frr_ + "/" + daemon + ".pid").c_str(), F_OK) == 0; }));
-      const auto pid = parse_decimal(trim(read_file(frr_ + "/" + daemon + ".pid").value_or("")));
-      ASSERT_TRUE(pid);
-      net->own_process(static_cast<pid_t>(*pid));
-    }
-  }
-  std::string frr_;
-};
-
 TEST_F(WithFrr, TopOfRackRouterTellsAndIsTold) {
   add_nodes(2);
   net->add_host("tor", {"10.0.0.254/24"});
@@ -490,9 +426,7 @@ TEST_F(WithFrr, TopOfRackRouterTellsAndIsTold) {
     return net->has_route("a", "172.20.0.1 via 10.0.0.254 dev eth0 proto bird");
   })) << net->routes("a");
   EXPECT_THAT(net->routes("a"), ::testing::Not(HasSubstr("10.96.0")));
-  EXPECT_THAT(net->run_in("tor", {"vtysh", "--vty_socket", frr_, "-c",
-                                  "show bgp ipv4 unicast 192.168.1.0/26"}),
-              HasSubstr("64512:100"));
+  EXPECT_THAT(ask_frr("tor", "show bgp ipv4 unicast 192.168.1.0/26"), HasSubstr("64512:100"));
 
   net->add_pod("a", "pa", "192.168.1.5");
   EXPECT_TRUE(net->eventually([&] { return net->ping("pa", "172.20.0.1"); }));

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -172,6 +173,9 @@ BirdKeeper::BirdKeeper(event::Loop& loop, Options options, event::Callback chang
       process_(loop, options_.command, {path("bird.conf"), path("bird.ctl"), path("bird.out")},
                [this](const std::string& how) { died(how); }),
       control_(loop, path("bird.ctl")),
+      watch_(
+          loop, path("bird.ctl"), options_.watch, [this] { silent(); },
+          [this](const std::string& how) { hung(how); }),
       backoff_(options_.backoff) {
   if (options_.render.log_file.empty()) options_.render.log_file = path("bird.log");
 }
@@ -300,14 +304,16 @@ void BirdKeeper::load() {
   // Also one that an earlier agent has left. Whether what it has is this text nobody can know (that
   // agent may have died between writing and loading), so it loads it: where nothing differs,
   // nothing happens to its sessions.
-  if (process_.adopt()) return configure();
-  start();
+  if (!process_.adopt()) return start();
+  watch_.watch(process_.pid());
+  configure();
 }
 
 void BirdKeeper::configure() {
   control_.request(
       fmt::format("configure \"{}\"", path("bird.conf")),
       [this](Result<Reply> reply) {
+        if (!process_.running()) return;  // it died over it, and died() has seen to it
         busy_ = false;
         if (stopping_) return stopping_->begin();
         if (reply && !reply->failed()) {
@@ -348,11 +354,12 @@ void BirdKeeper::wait_for_socket(int tries) {
       return running();
     }
     if (tries > 0) return wait_for_socket(tries - 1);
-    process_.send_signal(SIGKILL);  // died() goes on
+    hung("BIRD's control socket was not there in time");  // died() goes on
   });
 }
 
 void BirdKeeper::running() {
+  watch_.watch(process_.pid());
   set_state(BirdState::kRunning, refusal_);
   if (!check_timer_.active())
     check_timer_ = loop_.every(options_.check_period, [this] { help_sessions(); });
@@ -362,14 +369,31 @@ void BirdKeeper::running() {
   }
 }
 
+// BIRD has begun or ceased to answer.
+void BirdKeeper::silent() {
+  if (state_ == BirdState::kRunning)
+    set_state(state_, watch_.silence().empty() ? refusal_ : watch_.silence());
+}
+
+// Peers and the kernel keep the routes meanwhile, as whenever it dies.
+void BirdKeeper::hung(const std::string& how) {
+  log::error("BIRD hangs and is killed", {{"pid", process_.pid()}, {"how", how}});
+  killed_for_ = how;
+  process_.send_signal(SIGKILL);
+}
+
 void BirdKeeper::died(const std::string& how) {
   socket_timer_.reset();
+  watch_.stop();
+  const std::string killed_for = std::exchange(killed_for_, {});
   busy_ = false;
   loaded_text_.clear();
   if (stopping_) return stopping_->ends_now() ? stopping_->ended() : stopping_->begin();
   if (event::Clock::now() - started_ > kProven) backoff_.reset();
   const std::string output = process_.last_output();
-  const std::string error = "BIRD has ended (" + how + ")" + (output.empty() ? "" : ": " + output);
+  const std::string error =
+      killed_for.empty() ? "BIRD has ended (" + how + ")" + (output.empty() ? "" : ": " + output)
+                         : killed_for + ": it was killed, and is started again";
   log::warn("BIRD has ended", {{"how", how}, {"output", output}});
   set_state(wanted_ ? BirdState::kFailed : BirdState::kNotNeeded, error);
   if (wanted_) retry(backoff_.next());
@@ -432,9 +456,12 @@ void BirdKeeper::view(std::function<void(View)> done) {
   view->configured = configured();
   view->last_error = last_error_;
   const Config config = wanted_.value_or(Config());
-  if (state_ != BirdState::kRunning) {
-    view->peers = report_peers(
-        config, {}, "BIRD does not run" + (last_error_.empty() ? "" : ": " + last_error_));
+  if (state_ != BirdState::kRunning || !watch_.silence().empty()) {
+    const std::string why = state_ == BirdState::kRunning ? watch_.silence() : last_error_;
+    view->peers = report_peers(config, {},
+                               state_ == BirdState::kRunning
+                                   ? why
+                                   : "BIRD does not run" + (why.empty() ? "" : ": " + why));
     loop_.post([view, done = std::move(done)] { done(std::move(*view)); });
     return;
   }

@@ -10,6 +10,7 @@
 //    unwant() and stop().
 //  * A BIRD that dies is started again, with backoff, in graceful restart: the kernel's routes stay
 //    as they are until its peers have told theirs again.
+//  * A BIRD that hangs is killed, and then it is one that has died; one that is busy is not.
 //  * Without the program everything else goes on; it is looked for again from time to time.
 #pragma once
 
@@ -22,6 +23,7 @@
 
 #include "bgp/bird_control.h"
 #include "bgp/bird_process.h"
+#include "bgp/bird_watch.h"
 #include "bgp/config.h"
 #include "bgp/peer_report.h"
 #include "bgp/render_bird.h"
@@ -51,6 +53,7 @@ class BirdKeeper {
     event::Duration longest_wait{1000};
     event::Duration check_period{10'000};  // of the look for sessions that need help
     event::Duration absent_period{30'000};
+    BirdWatch::Options watch;
     event::BackoffOptions backoff{.first = event::Duration(500),
                                   .longest = event::Duration(30'000)};
     RenderOptions render;  // log_file: bird.log of the folder when empty
@@ -104,6 +107,8 @@ class BirdKeeper {
   void start();
   void wait_for_socket(int tries);
   void running();
+  void silent();
+  void hung(const std::string& how);
   void died(const std::string& how);
   void retry(event::Duration delay);
   void set_state(BirdState state, std::string error);
@@ -115,6 +120,8 @@ class BirdKeeper {
   event::Callback changed_;
   BirdProcess process_;
   BirdControl control_;
+  BirdWatch watch_;
+  std::string killed_for_;  // by us, since it hung; empty: not
   event::Backoff backoff_;
   event::Clock::time_point started_{};
 

@@ -7,6 +7,8 @@
 
 #include <array>
 #include <cerrno>
+#include <filesystem>
+#include <optional>
 
 #include "base/fd.h"
 #include "base/file.h"
@@ -20,6 +22,24 @@ std::string describe_end(int code) {
   if (code < 0) return "ended";  // another process's child: nobody tells us how
   if (code > 128) return "killed by signal " + std::to_string(code - 128);
   return "exit code " + std::to_string(code);
+}
+
+// A process with the arguments "-s SOCKET" that is no check of a configuration; one that has ended
+// has no arguments any more.
+std::optional<pid_t> process_with_socket(const std::string& socket) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
+    const auto pid = parse_decimal(entry.path().filename().string());
+    if (!pid) continue;
+    const auto text = read_file(entry.path().string() + "/cmdline");
+    if (!text || text->find(socket) == std::string::npos) continue;
+    const auto words = split(*text, '\0');
+    bool ours = false;
+    for (size_t i = 0; i + 1 < words.size(); ++i)
+      ours |= words[i] == "-s" && words[i + 1] == socket;
+    if (ours) return static_cast<pid_t>(*pid);
+  }
+  return std::nullopt;
 }
 
 // Only async-signal-safe calls: the parent has threads.
@@ -50,7 +70,9 @@ BirdProcess::BirdProcess(event::Loop& loop, std::vector<std::string> command, Pa
 bool BirdProcess::adopt() {
   if (running()) return true;
   const Result<pid_t> pid = bird_process(paths_.socket);
-  return pid && watch(*pid, true);
+  if (pid) return watch(*pid, true).has_value();
+  const std::optional<pid_t> silent = process_with_socket(paths_.socket);
+  return silent && watch(*silent, true);
 }
 
 Status BirdProcess::start(bool recover) {

@@ -28,7 +28,9 @@ class BirdProcess {
   // BIRD goes on.
   ~BirdProcess() = default;
 
-  // Takes over the one that runs. False: none does.
+  // Takes over the one that runs, found by its control socket; where that does not take
+  // connections, among all processes by its command line, so that there are never two. False: none
+  // runs. Blocking but short.
   bool adopt();
   // Starts one. `recover`: it waits for its peers before it touches the kernel's routes.
   // Errors: kNotFound when the program does not exist.

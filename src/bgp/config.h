@@ -51,12 +51,17 @@ struct Session {
   std::optional<uint32_t> keepalive_seconds;
   std::optional<uint32_t> allowed_local_as;
   std::optional<uint8_t> ttl_security;  // hops
+  // The peer is on a network of this node's and looked for there: packets to it never go over a
+  // router. As single-hop BFD wants it (RFC 5881).
+  bool direct = false;
   model::BgpPeer::NextHop next_hop = model::BgpPeer::NextHop::kAuto;
   std::optional<net::IpAddr> cluster_id;  // the peer is our client as a route reflector
   std::vector<std::string> filters;       // BGPFilter names, all of them in Config::filters
   bool bfd = false;
   // What no filter has accepted is not taken: from pods.
   bool import_by_filter_only = false;
+  // local_address is no node's: somebody has to put it on the pod's interface.
+  bool peering_address = false;
 
   bool internal() const { return as_number == local_as; }
   net::Family family() const { return address.family(); }
@@ -65,6 +70,7 @@ struct Session {
 
 // What there is once a family. All lists are sorted.
 struct FamilyConfig {
+  std::optional<net::IpAddr> node_address;
   std::set<net::Cidr> own_blocks;  // blackholes told to peers; what is more specific stays here
   std::set<net::Cidr> own_host_blocks;  // blocks of one address: told, but no blackhole
   std::set<net::Cidr> service_routes;   // blackholes told to peers

@@ -8,6 +8,7 @@
 
 #include "bgp/bird_text.h"
 #include "bgp/render_filter.h"
+#include "bgp/render_sessions.h"
 
 namespace caracal::bgp {
 namespace {
@@ -16,8 +17,6 @@ using Out = std::back_insert_iterator<std::string>;
 
 // Protocol number of the agent's own routes (docs/OWNERSHIP.md).
 constexpr int kAgentProtocol = 202;
-// What the field of RFC 4724 holds.
-constexpr uint32_t kLongestRestart = 4095;
 // Devices of tunnels, ours and others': what the kernel routes over them was put there by whoever
 // made the tunnel, and every node does so for itself.
 constexpr std::array kTunnelDevices = {"tunl*", "*.calico", "*.cali", "flannel*", "vxlan*"};
@@ -72,7 +71,15 @@ void render_head(Out out, const Config& config, const RenderOptions& options) {
                  interfaces);
   const bool bfd = std::any_of(config.sessions.begin(), config.sessions.end(),
                                [](const Session& session) { return session.bfd; });
-  if (bfd) fmt::format_to(out, "protocol bfd {{ }}\n");
+  // A peer that is silent for a second is down (RFC 5880: interval times multiplier; the
+  // slower side's interval counts).
+  if (bfd) {
+    fmt::format_to(out,
+                   "protocol bfd {{\n"
+                   "  interface \"*\" {{ interval 200 ms; multiplier 5; }};\n"
+                   "  multihop {{ interval 200 ms; multiplier 5; }};\n"
+                   "}}\n");
+  }
 }
 
 void render_statics(Out out, const FamilyConfig& part, const char* channel, const char* suffix) {
@@ -147,6 +154,16 @@ void render_tell(Out out, const Config& config, const FamilyConfig& part, const 
                      community_attribute(community), render_community(community));
     }
   }
+  // A pod's routes lead over its node. Without this the next hop would be the pod, whose address
+  // others find by a route that BGP has told, and BIRD does not look for a way twice.
+  const bool pods =
+      std::any_of(config.sessions.begin(), config.sessions.end(), [&](const Session& session) {
+        return session.kind == SessionKind::kLocalWorkload && &config.of(session.family()) == &part;
+      });
+  if (pods && part.node_address) {
+    fmt::format_to(out, "  if proto ~ \"Local_Workload_*\" then bgp_next_hop = {};\n",
+                   part.node_address->to_string());
+  }
   rule(part.own_blocks, "", "accept");
   rule(part.own_host_blocks, "", "accept");
   rule(part.own_blocks, "+", "reject");
@@ -155,76 +172,6 @@ void render_tell(Out out, const Config& config, const FamilyConfig& part, const 
   if (config.route_reflector) rule(part.service_ranges, "+", "accept");
   rule(part.pools, "+", "accept");
   fmt::format_to(out, "  reject;\n}}\n");
-}
-
-std::string render_calls(const Config& config, const Session& session, Direction direction) {
-  std::string out;
-  for (const std::string& name : session.filters) {
-    const auto filter = config.filters.find(name);
-    if (filter == config.filters.end()) continue;
-    if (render_filter(filter->second, direction, session.family()).empty()) continue;
-    out += fmt::format("{}({}); ", filter_function(name, direction, session.family()),
-                       session.internal() ? "false" : "true");
-  }
-  return out;
-}
-
-std::string render_ends(const Session& session) {
-  std::string out = "  local";
-  if (session.local_address) out += " " + session.local_address->to_string();
-  out += fmt::format(" port {} as {};\n", session.local_port, session.local_as);
-  out += fmt::format("  neighbor {} port {} as {};\n", session.address.to_string(), session.port,
-                     session.as_number);
-  if (const auto interface = bird_string(session.interface);
-      !session.interface.empty() && interface) {
-    out += fmt::format("  interface {};\n  direct;\n", *interface);
-  } else if (session.ttl_security) {
-    out += fmt::format("  multihop {};\n  ttl security on;\n", *session.ttl_security);
-  } else {
-    out += "  multihop;\n";
-  }
-  return out;
-}
-
-void render_session(Out out, const Config& config, const Session& session) {
-  const std::string from = !session.source.empty() ? "BGPPeer " + session.source : "node mesh";
-  const std::string about =
-      session.peer.empty() ? from : fmt::format("{} ({})", session.peer, from);
-  fmt::format_to(out, "protocol bgp {} {{\n  description {};\n{}", session.name,
-                 bird_description(about), render_ends(session));
-  if (session.bind_local) fmt::format_to(out, "  strict bind on;\n");
-  if (session.passive) fmt::format_to(out, "  passive on;\n");
-  if (!session.password.empty()) {
-    // The plan leaves out sessions whose password cannot be written.
-    fmt::format_to(out, "  password {};\n", bird_string(session.password).value_or("\"\""));
-  }
-  fmt::format_to(out,
-                 "  connect delay time 2;\n"
-                 "  connect retry time 5;\n"
-                 "  error wait time 5, 30;\n"
-                 "  graceful restart on;\n"
-                 "  graceful restart time {};\n",
-                 std::min(session.restart_seconds, kLongestRestart));
-  if (session.keepalive_seconds)
-    fmt::format_to(out, "  keepalive time {};\n", *session.keepalive_seconds);
-  if (session.allowed_local_as)
-    fmt::format_to(out, "  allow local as {};\n", *session.allowed_local_as);
-  if (session.bfd) fmt::format_to(out, "  bfd on;\n");
-  if (session.cluster_id) {
-    fmt::format_to(out, "  rr client;\n  rr cluster id {};\n", session.cluster_id->to_string());
-  }
-  fmt::format_to(out, "  {} {{\n    gateway {};\n    add paths on;\n",
-                 session.family() == net::Family::kIPv4 ? "ipv4" : "ipv6",
-                 session.interface.empty() ? "recursive" : "direct");
-  using NextHop = model::BgpPeer::NextHop;
-  if (session.next_hop == NextHop::kSelf) fmt::format_to(out, "    next hop self;\n");
-  if (session.next_hop == NextHop::kKeep) fmt::format_to(out, "    next hop keep;\n");
-  fmt::format_to(out, "    import filter {{ {}{}; }};\n",
-                 render_calls(config, session, Direction::kImport),
-                 session.import_by_filter_only ? "reject" : "accept");
-  fmt::format_to(out, "    export filter {{ {}tell_{}(); reject; }};\n  }};\n}}\n",
-                 render_calls(config, session, Direction::kExport),
-                 session.family() == net::Family::kIPv4 ? "v4" : "v6");
 }
 
 }  // namespace
@@ -249,10 +196,7 @@ std::string render_bird(const Config& config, const RenderOptions& options) {
       text += render_filter(filter, Direction::kExport, family);
     }
   }
-  for (const Session& session : config.sessions) {
-    text += '\n';
-    render_session(out, config, session);
-  }
+  if (!config.sessions.empty()) text += '\n' + render_sessions(config);
   return text;
 }
 

@@ -232,6 +232,7 @@ class Planner {
       const auto peering = settings.value(family == net::Family::kIPv4
                                               ? &BgpConfiguration::local_workload_peering_v4
                                               : &BgpConfiguration::local_workload_peering_v6);
+      session.peering_address = peering.has_value() && (!own || *peering != own->address);
       if (peering) session.local_address = peering;
     }
     session.bind_local = bind_ && session.local_address.has_value();
@@ -269,6 +270,9 @@ class Planner {
       session.ttl_security = peer->ttl_security;
       session.next_hop = peer->keep_next_hop ? BgpPeer::NextHop::kKeep : peer->next_hop;
       session.bfd = peer->bfd;
+      session.direct = session.bfd && session.ttl_security.value_or(1) == 1 &&
+                       on_own_network(session.address,
+                                      known == nodes_by_address_.end() ? nullptr : known->second);
       for (const std::string& filter : peer->filters) {
         if (world_.filters.contains(filter)) {
           session.filters.push_back(filter);
@@ -284,6 +288,16 @@ class Planner {
     }
     session.name = protocol_name(session);
     keep_one(std::move(session));
+  }
+
+  // Do this node and, where the peer is one, that node say that they share a network? Both ends
+  // come to the same answer.
+  bool on_own_network(const net::IpAddr& address, const NodeNetwork* other) const {
+    const auto& own = self_.of(address.family()).address;
+    if (!own || !own->subnet().contains(address)) return false;
+    if (other == nullptr) return true;
+    const auto& theirs = other->of(address.family()).address;
+    return theirs && theirs->subnet().contains(own->address);
   }
 
   bool set_password(Session& session, const std::optional<model::SecretKey>& key,

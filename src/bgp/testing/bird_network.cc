@@ -107,6 +107,35 @@ void BirdNetwork::add_host(const std::string& name, const std::vector<std::strin
   run_in(name, {"sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"});
 }
 
+void BirdNetwork::connect(const std::string& device, const std::string& one,
+                          const std::string& one_address, const std::string& other,
+                          const std::string& other_address) {
+  ip(fmt::format("-n {} link add {} type veth peer name {} netns {}", namespace_of(one), device,
+                 device, namespace_of(other)));
+  for (const auto& [host, own] : {std::pair(one, one_address), std::pair(other, other_address)}) {
+    const char* flag = own.find(':') != std::string::npos ? " nodad" : "";
+    ip(fmt::format("-n {} addr add {} dev {}{}", namespace_of(host), own, device, flag));
+    ip(fmt::format("-n {} link set {} up", namespace_of(host), device));
+  }
+}
+
+void BirdNetwork::cut(const std::string& host) {
+  ip(fmt::format("-n {} link set dev {} nomaster", namespace_of("sw"), host));
+}
+void BirdNetwork::mend(const std::string& host) {
+  ip(fmt::format("-n {} link set dev {} master br0", namespace_of("sw"), host));
+}
+
+void BirdNetwork::start_bird(const std::string& host, const std::string& config) {
+  const std::string at = folder_ + "/" + host;
+  ASSERT_TRUE(make_directories(at));
+  ASSERT_TRUE(write_file_atomic(at + "/bird.conf", config));
+  run_in(host, {"bird", "-c", at + "/bird.conf", "-s", at + "/bird.ctl"});  // a daemon
+  const auto pid = bird_process(at + "/bird.ctl");
+  ASSERT_TRUE(pid) << pid.error().message;
+  own_process(*pid);
+}
+
 void BirdNetwork::add_node(const std::string& name, const std::vector<std::string>& addresses) {
   add_host(name, addresses);
   begin_agent(name);
@@ -140,6 +169,10 @@ BirdKeeper::Options BirdNetwork::keeper_options(const std::string& node) const {
   options.command = {"ip", "netns", "exec", namespace_of(node), "bird"};
   options.folder = folder_ + "/" + node;
   options.check_period = event::Duration(1000);
+  options.watch = {.period = event::Duration(500),
+                   .patience = event::Duration(1500),
+                   .tries = 3,
+                   .busy_limit = event::Duration(60'000)};
   options.render.recovery_seconds = 10;
   return options;
 }
@@ -186,7 +219,7 @@ bool BirdNetwork::eventually(const std::function<bool()>& condition, event::Dura
 BirdKeeper::View BirdNetwork::view(const std::string& node) {
   std::optional<BirdKeeper::View> out;
   keeper(node).view([&](BirdKeeper::View view) { out = std::move(view); });
-  EXPECT_TRUE(loop_.run_until([&] { return out.has_value(); }, event::Duration(15'000)));
+  EXPECT_TRUE(loop_.run_until([&] { return out.has_value(); }, event::Duration(60'000)));
   return out.value_or(BirdKeeper::View());
 }
 

@@ -23,6 +23,12 @@ class BirdNetwork {
 
   // A namespace with eth0 on the segment and these addresses ("10.0.0.1/24").
   void add_host(const std::string& name, const std::vector<std::string>& addresses);
+  // A wire of their own between two hosts: a device of this name on both.
+  void connect(const std::string& device, const std::string& one, const std::string& one_address,
+               const std::string& other, const std::string& other_address);
+  // Takes the host's plug out of the segment (or puts it in): neither side loses its carrier.
+  void cut(const std::string& host);
+  void mend(const std::string& host);
   // A host whose engine knows all that tell() has told and will tell.
   void add_node(const std::string& name, const std::vector<std::string>& addresses);
   // A pod: a namespace behind `cali...`, with the route the agent would make.
@@ -40,11 +46,14 @@ class BirdNetwork {
   event::Loop& loop() { return loop_; }
   // Lets the loop run until the condition holds, asked ten times a second.
   bool eventually(const std::function<bool()>& condition,
-                  event::Duration limit = event::Duration(30'000));
+                  event::Duration limit = event::Duration(60'000));
   BirdKeeper::View view(const std::string& node);
   // The peer with this address, as `node` sees it; an empty report when there is none.
   PeerReport peer(const std::string& node, const std::string& address);
   bool established(const std::string& node, const std::string& address);
+
+  // A BIRD that no agent keeps, such as in a pod, with this configuration. Ends with the network.
+  void start_bird(const std::string& host, const std::string& config);
 
   // Runs a command in a host's or pod's namespace; its output.
   std::string run_in(const std::string& name, const std::vector<std::string>& argv);

@@ -1,0 +1,1 @@
+caracal_benchmark(bird_scale SOURCES bird_scale.cc USES bgp)
