@@ -1,7 +1,5 @@
 // Real connections between pods with real links, and the kernel's entries for them.
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -16,6 +14,7 @@
 #include "dataplane/conntrack/conntrack_driver.h"
 #include "dataplane/conntrack/judge.h"
 #include "dataplane/link/pod_link.h"
+#include "net/socket_address.h"
 #include "netlink/network_namespace.h"
 
 namespace caracal::dataplane::conntrack {
@@ -27,32 +26,8 @@ using desired::PortSpace;
 using net::IpAddr;
 using netlink::NetworkNamespace;
 
-constexpr int kLong = 10'000;
+constexpr int kLong = 60'000;
 constexpr int kPatience = 300;
-
-struct Address {
-  sockaddr_in6 storage{};
-  socklen_t size = 0;
-  sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
-};
-
-Address socket_address(const IpAddr& ip, uint16_t port) {
-  Address out;
-  if (ip.is_v4()) {
-    sockaddr_in v4{};
-    v4.sin_family = AF_INET;
-    v4.sin_port = htons(port);
-    std::memcpy(&v4.sin_addr, ip.data(), 4);
-    std::memcpy(&out.storage, &v4, sizeof v4);
-    out.size = sizeof v4;
-  } else {
-    out.storage.sin6_family = AF_INET6;
-    out.storage.sin6_port = htons(port);
-    std::memcpy(&out.storage.sin6_addr, ip.data(), 16);
-    out.size = sizeof out.storage;
-  }
-  return out;
-}
 
 bool readable(int fd, int timeout) {
   pollfd wait{fd, POLLIN, 0};
@@ -132,8 +107,8 @@ class ConntrackRootTest : public ::testing::Test {
     UniqueFd listener = pods_[1].open(family, type);
     const int one = 1;
     ::setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    Address at = socket_address(to, port);
-    ASSERT_EQ(::bind(listener.get(), at.get(), at.size), 0) << std::strerror(errno);
+    const net::SocketAddress at(to, port);
+    ASSERT_EQ(::bind(listener.get(), at.get(), at.size()), 0) << std::strerror(errno);
     if (type == SOCK_STREAM) {
       ASSERT_EQ(::listen(listener.get(), count), 0);
     }
@@ -141,7 +116,7 @@ class ConntrackRootTest : public ::testing::Test {
       Pair pair;
       pair.port = port;
       pair.client = pods_[0].open(family, type);
-      ASSERT_EQ(::connect(pair.client.get(), at.get(), at.size), 0) << std::strerror(errno);
+      ASSERT_EQ(::connect(pair.client.get(), at.get(), at.size()), 0) << std::strerror(errno);
       if (type == SOCK_STREAM) {
         pair.server.reset(::accept(listener.get(), nullptr, nullptr));
       } else {

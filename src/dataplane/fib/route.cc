@@ -3,9 +3,7 @@
 #include <fmt/format.h>
 
 namespace caracal::dataplane::fib {
-namespace {
-
-std::string_view name_of(RouteType type) {
+std::string_view to_string(RouteType type) {
   switch (type) {
     case RouteType::kUnicast:
       return "";
@@ -21,8 +19,6 @@ std::string_view name_of(RouteType type) {
   return "";
 }
 
-}  // namespace
-
 std::string RouteKey::to_string() const {
   std::string out = destination.to_string();
   if (metric != 0) out += fmt::format(" metric {}", metric);
@@ -31,7 +27,7 @@ std::string RouteKey::to_string() const {
 }
 
 std::string Route::to_string() const {
-  std::string out(name_of(type));
+  std::string out(fib::to_string(type));
   const auto add = [&](std::string_view text) {
     if (!out.empty()) out += ' ';
     out += text;

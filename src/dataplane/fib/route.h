@@ -7,12 +7,14 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 
 #include "net/cidr.h"
 
 namespace caracal::dataplane::fib {
 
 enum class RouteType : uint8_t { kUnicast, kBlackhole, kUnreachable, kProhibit, kThrow };
+std::string_view to_string(RouteType type);  // "blackhole", ... as `ip route`; "" for kUnicast
 enum class RouteScope : uint8_t { kUniverse, kLink };  // as `ip route`: global, link (IPv4 only)
 
 inline constexpr uint32_t kMainTable = 254;

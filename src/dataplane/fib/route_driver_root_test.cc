@@ -3,17 +3,16 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 
 #include <atomic>
-#include <cstring>
 #include <thread>
 
 #include "base/fd.h"
 #include "base/strings.h"
 #include "base/subprocess.h"
+#include "net/socket_address.h"
 #include "netlink/network_namespace.h"
 
 namespace caracal::dataplane::fib {
@@ -127,7 +126,7 @@ TEST_F(RouteDriverRootTest, ForeignRoutesStayAndAreReported) {
   ASSERT_TRUE(driver_->changed());
   run("ip route del 10.2.0.0/24 via 10.9.0.99");
   pollfd poll_for{driver_->watch_fd(), POLLIN, 0};
-  ASSERT_EQ(::poll(&poll_for, 1, 5000), 1);
+  ASSERT_EQ(::poll(&poll_for, 1, 60'000), 1);
   EXPECT_TRUE(*driver_->changed());
   report = sync(RouteTable(driver_->wanted()));
   EXPECT_EQ(report.added, 1u);
@@ -198,24 +197,13 @@ TEST_F(RouteDriverRootTest, DeletedRouteIsNoticed) {
 // none.
 class Lookups {
  public:
-  Lookups(const NetworkNamespace& ns, const net::IpAddr& to) {
+  Lookups(const NetworkNamespace& ns, const net::IpAddr& to) : to_(to, 9) {
     auto entered = ns.enter();
-    fd_ = UniqueFd(::socket(to.is_v4() ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    if (to.is_v4()) {
-      auto* v4 = reinterpret_cast<sockaddr_in*>(&to_);
-      v4->sin_family = AF_INET;
-      v4->sin_port = htons(9);
-      std::memcpy(&v4->sin_addr, to.data(), to.size());
-    } else {
-      auto* v6 = reinterpret_cast<sockaddr_in6*>(&to_);
-      v6->sin6_family = AF_INET6;
-      v6->sin6_port = htons(9);
-      std::memcpy(&v6->sin6_addr, to.data(), to.size());
-    }
+    fd_ = UniqueFd(::socket(to_.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
     thread_ = std::thread([this] {
       while (!stop_) {
         ++done_;
-        if (::connect(fd_.get(), reinterpret_cast<sockaddr*>(&to_), sizeof to_) != 0) ++missed_;
+        if (::connect(fd_.get(), to_.get(), to_.size()) != 0) ++missed_;
       }
     });
   }
@@ -235,7 +223,7 @@ class Lookups {
     if (thread_.joinable()) thread_.join();
   }
   UniqueFd fd_;
-  sockaddr_storage to_{};
+  net::SocketAddress to_;
   std::atomic<bool> stop_ = false;
   std::atomic<int64_t> done_ = 0;
   std::atomic<int64_t> missed_ = 0;

@@ -2,7 +2,6 @@
 // pod notices.
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -15,6 +14,7 @@
 #include "base/fd.h"
 #include "dataplane/link/pod_link.h"
 #include "dataplane/nft/nft_driver.h"
+#include "net/socket_address.h"
 #include "netlink/network_namespace.h"
 
 namespace caracal::dataplane::link {
@@ -30,33 +30,7 @@ using netlink::NetworkNamespace;
 constexpr uint16_t kPort = 8080;
 // Long enough for an answer that comes, short enough for one that must not.
 constexpr int kPatience = 400;  // ms
-constexpr int kLong = 10'000;
-
-struct Address {
-  sockaddr_storage storage{};
-  socklen_t size = 0;
-  sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
-};
-
-Address socket_address(const IpAddr& ip, uint16_t port) {
-  Address out;
-  if (ip.is_v4()) {
-    sockaddr_in a{};
-    a.sin_family = AF_INET;
-    a.sin_port = htons(port);
-    std::memcpy(&a.sin_addr, ip.data(), 4);
-    std::memcpy(&out.storage, &a, sizeof a);
-    out.size = sizeof a;
-  } else {
-    sockaddr_in6 a{};
-    a.sin6_family = AF_INET6;
-    a.sin6_port = htons(port);
-    std::memcpy(&a.sin6_addr, ip.data(), 16);
-    std::memcpy(&out.storage, &a, sizeof a);
-    out.size = sizeof a;
-  }
-  return out;
-}
+constexpr int kLong = 60'000;
 
 bool ready(int fd, short events, int timeout) {
   pollfd wait{fd, events, 0};
@@ -132,9 +106,9 @@ class PodConnectRootTest : public testing::TestWithParam<net::Family> {
   }
 
   UniqueFd listen(const Pod& pod, uint16_t port) {
-    UniqueFd fd = pod.open(address(pod).is_v4() ? AF_INET : AF_INET6, SOCK_STREAM);
-    Address at = socket_address(address(pod), port);
-    EXPECT_EQ(::bind(fd.get(), at.get(), at.size), 0) << std::strerror(errno);
+    const net::SocketAddress at(address(pod), port);
+    UniqueFd fd = pod.open(at.family(), SOCK_STREAM);
+    EXPECT_EQ(::bind(fd.get(), at.get(), at.size()), 0) << std::strerror(errno);
     EXPECT_EQ(::listen(fd.get(), 8), 0);
     return fd;
   }
@@ -145,9 +119,9 @@ class PodConnectRootTest : public testing::TestWithParam<net::Family> {
   };
   Attempt connect(const Pod& from, const Pod& to, uint16_t port, int timeout) {
     Attempt out;
-    out.fd = from.open(address(to).is_v4() ? AF_INET : AF_INET6, SOCK_STREAM);
-    Address at = socket_address(address(to), port);
-    if (::connect(out.fd.get(), at.get(), at.size) == 0) return out;
+    const net::SocketAddress at(address(to), port);
+    out.fd = from.open(at.family(), SOCK_STREAM);
+    if (::connect(out.fd.get(), at.get(), at.size()) == 0) return out;
     if (errno != EINPROGRESS) {
       out.error = errno;
       return out;
@@ -200,18 +174,18 @@ TEST_P(PodConnectRootTest, TcpIsAllowedDeniedInSilenceAndKeptAlive) {
 }
 
 TEST_P(PodConnectRootTest, UdpIsAllowedAndDeniedInSilence) {
-  const int family = GetParam() == net::Family::kIPv4 ? AF_INET : AF_INET6;
+  const int family = net::socket_family(GetParam());
   const UniqueFd server = pods_[1].open(family, SOCK_DGRAM);
-  Address at = socket_address(address(pods_[1]), kPort);
-  ASSERT_EQ(::bind(server.get(), at.get(), at.size), 0);
+  const net::SocketAddress at(address(pods_[1]), kPort);
+  ASSERT_EQ(::bind(server.get(), at.get(), at.size()), 0);
   set_policy(true);
   const UniqueFd client = pods_[0].open(family, SOCK_DGRAM);
-  ASSERT_EQ(::connect(client.get(), at.get(), at.size), 0);
+  ASSERT_EQ(::connect(client.get(), at.get(), at.size()), 0);
   EXPECT_TRUE(passes(client.get(), server.get()));
 
   set_policy(false);
   const UniqueFd other = pods_[0].open(family, SOCK_DGRAM);
-  ASSERT_EQ(::connect(other.get(), at.get(), at.size), 0);
+  ASSERT_EQ(::connect(other.get(), at.get(), at.size()), 0);
   ASSERT_EQ(::send(other.get(), "ping", 4, 0), 4);
   EXPECT_FALSE(ready(server.get(), POLLIN, kPatience));
   EXPECT_FALSE(ready(other.get(), POLLIN, 0));  // an ICMP error would show as an error here

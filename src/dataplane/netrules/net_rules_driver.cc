@@ -60,6 +60,14 @@ Structure structure_of(const std::vector<std::string>& signatures) {
     else
       out.rules.push_back(signature);
   }
+  // The kernel lists chains in the order they came, which need not be ours; within a chain the
+  // order counts.
+  const auto chain_of = [](const std::string& rule) {
+    return std::string_view(rule).substr(0, rule.find(':'));
+  };
+  std::stable_sort(
+      out.rules.begin(), out.rules.end(),
+      [&](const std::string& a, const std::string& b) { return chain_of(a) < chain_of(b); });
   return out;
 }
 

@@ -1,6 +1,5 @@
 // NetRulesDriver against the real kernel, with packets: who sees whose address, which tunnel
 // packets are taken, and what of other programs' is left alone.
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -15,6 +14,7 @@
 #include "base/strings.h"
 #include "base/subprocess.h"
 #include "dataplane/netrules/net_rules_driver.h"
+#include "net/socket_address.h"
 #include "netlink/network_namespace.h"
 
 namespace caracal::dataplane::netrules {
@@ -28,22 +28,6 @@ using testing::Not;
 
 net::IpAddr ip(std::string_view text) { return *net::IpAddr::parse(text); }
 net::Cidr cidr(std::string_view text) { return *net::Cidr::parse(text); }
-
-socklen_t socket_address(const net::IpAddr& address, uint16_t port, sockaddr_storage& out) {
-  std::memset(&out, 0, sizeof out);
-  if (address.is_v4()) {
-    auto* v4 = reinterpret_cast<sockaddr_in*>(&out);
-    v4->sin_family = AF_INET;
-    v4->sin_port = htons(port);
-    std::memcpy(&v4->sin_addr, address.data(), address.size());
-    return sizeof *v4;
-  }
-  auto* v6 = reinterpret_cast<sockaddr_in6*>(&out);
-  v6->sin6_family = AF_INET6;
-  v6->sin6_port = htons(port);
-  std::memcpy(&v6->sin6_addr, address.data(), address.size());
-  return sizeof *v6;
-}
 
 struct Received {
   net::IpAddr source;
@@ -127,42 +111,26 @@ class NetRulesRootTest : public testing::Test {
   static UniqueFd socket_in(const NetworkNamespace& ns, const net::IpAddr& address, uint16_t port,
                             int type = SOCK_DGRAM, int protocol = 0) {
     auto entered = ns.enter();
-    UniqueFd fd(::socket(address.is_v4() ? AF_INET : AF_INET6, type | SOCK_CLOEXEC, protocol));
-    sockaddr_storage self;
-    const socklen_t size = socket_address(address, port, self);
-    EXPECT_EQ(::bind(fd.get(), reinterpret_cast<sockaddr*>(&self), size), 0) << strerror(errno);
+    const net::SocketAddress self(address, port);
+    UniqueFd fd(::socket(self.family(), type | SOCK_CLOEXEC, protocol));
+    EXPECT_EQ(::bind(fd.get(), self.get(), self.size()), 0) << strerror(errno);
     return fd;
   }
   static void send(const UniqueFd& fd, const net::IpAddr& to, uint16_t port,
                    std::string_view text) {
-    sockaddr_storage target;
-    const socklen_t size = socket_address(to, port, target);
-    EXPECT_EQ(
-        ::sendto(fd.get(), text.data(), text.size(), 0, reinterpret_cast<sockaddr*>(&target), size),
-        static_cast<ssize_t>(text.size()))
+    const net::SocketAddress target(to, port);
+    EXPECT_EQ(::sendto(fd.get(), text.data(), text.size(), 0, target.get(), target.size()),
+              static_cast<ssize_t>(text.size()))
         << strerror(errno);
   }
-  static std::optional<Received> receive(const UniqueFd& fd, int milliseconds = 2000) {
+  static std::optional<Received> receive(const UniqueFd& fd, int milliseconds = 60'000) {
     pollfd wait{fd.get(), POLLIN, 0};
     if (::poll(&wait, 1, milliseconds) != 1) return std::nullopt;
     char buffer[2048];
-    sockaddr_storage from{};
-    socklen_t length = sizeof from;
-    const ssize_t size =
-        ::recvfrom(fd.get(), buffer, sizeof buffer, 0, reinterpret_cast<sockaddr*>(&from), &length);
+    net::SocketAddress from;
+    const ssize_t size = ::recvfrom(fd.get(), buffer, sizeof buffer, 0, from.get(), from.room());
     if (size < 0) return std::nullopt;
-    Received out;
-    out.text.assign(buffer, static_cast<size_t>(size));
-    if (from.ss_family == AF_INET) {
-      const auto* v4 = reinterpret_cast<sockaddr_in*>(&from);
-      out.source = net::IpAddr::from_bytes(&v4->sin_addr, 4);
-      out.port = ntohs(v4->sin_port);
-    } else {
-      const auto* v6 = reinterpret_cast<sockaddr_in6*>(&from);
-      out.source = net::IpAddr::from_bytes(&v6->sin6_addr, 16);
-      out.port = ntohs(v6->sin6_port);
-    }
-    return out;
+    return Received{from.address(), from.port(), std::string(buffer, static_cast<size_t>(size))};
   }
   // Whom the other end takes a new flow of the pod's for; and the answer must find its way back.
   Received seen_by(const net::IpAddr& destination) {
@@ -386,6 +354,19 @@ TEST_F(NetRulesRootTest, UnusedPartsAreAbsentAndBadValuesAreNamed) {
   EXPECT_THAT(table(), HasSubstr("chain input"));
   EXPECT_THAT(table(), Not(HasSubstr("chain prerouting")));
   EXPECT_EQ(sync(rules).messages, 0u);
+
+  // In another order than a table that is made at once has them.
+  rules = {};
+  rules.nodes = {ip("192.0.2.2")};
+  rules.vxlan_port = 4789;
+  rules.vxlan_vni = 4096;
+  apply(rules);
+  rules.nat_sources = {cidr("10.244.0.0/16")};
+  rules.ipip = true;
+  apply(rules);
+  EXPECT_EQ(sync(rules).messages, 0u);
+  run(node_, "nft add table inet other");
+  EXPECT_FALSE(*driver_->changed());
 
   rules.nat_first_port = 2000;
   rules.nat_last_port = 1000;

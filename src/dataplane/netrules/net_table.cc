@@ -13,6 +13,7 @@
 #include <linux/netfilter/nf_tables.h>
 
 #include <array>
+#include <tuple>
 
 #include "base/check.h"
 #include "dataplane/nft/rule_builder.h"
@@ -66,12 +67,8 @@ class Tail {
     make("counter");
     return *this;
   }
-  Tail& drop() {
-    nftnl_expr* expr = make("immediate");
-    nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
-    nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_VERDICT, static_cast<uint32_t>(NF_DROP));
-    return *this;
-  }
+  Tail& drop() { return verdict(NF_DROP); }
+  Tail& accept() { return verdict(NF_ACCEPT); }
   Tail& notrack() {
     make("notrack");
     return *this;
@@ -109,6 +106,12 @@ class Tail {
   NftnlPtr<nftnl_rule> take() { return std::move(rule_); }
 
  private:
+  Tail& verdict(uint32_t code) {
+    nftnl_expr* expr = make("immediate");
+    nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
+    nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_VERDICT, code);
+    return *this;
+  }
   nftnl_expr* make(const char* name) {
     nftnl_expr* expr = nftnl_expr_alloc(name);
     CARACAL_CHECK(expr != nullptr);
@@ -174,19 +177,21 @@ class Writer {
     set(NetSet::kNodes4);
     set(NetSet::kNodes6);
     chain("input", "filter", NF_INET_LOCAL_IN, kGuard);
-    if (rules_.vxlan_port != 0)
+    if (rules_.vxlan_port != 0) {
+      chain("vxlan_guard");
+      RuleBuilder dispatch(table_, "input");
+      out_.ruleset.rules.push_back(vxlan(dispatch).go_to("vxlan_guard").build());
       for (const Family family : net::kFamilies) {
-        RuleBuilder rule(table_, "input");
-        vxlan(rule.family(family));
-        load_source(rule, family);
-        add(Tail(rule.build("VXLAN comes from nodes only"))
-                .lookup(of_family(NetSet::kNodes4, family), kSource, false)
-                .counter()
-                .drop());
+        Tail from_node = known(RuleBuilder(table_, "vxlan_guard"), family, kSource);
+        add(from_node.accept());
       }
+      add(Tail(RuleBuilder(table_, "vxlan_guard").build("VXLAN comes from nodes only"))
+              .counter()
+              .drop());
+    }
     if (rules_.ipip) {
       RuleBuilder rule(table_, "input");
-      rule.family(Family::kIPv4).protocol(kIpipProtocol);
+      rule.protocol(kIpipProtocol).family(Family::kIPv4);
       load_source(rule, Family::kIPv4);
       add(Tail(rule.build("IPIP comes from nodes only"))
               .lookup(NetSet::kNodes4, kSource, false)
@@ -195,36 +200,48 @@ class Writer {
     }
   }
 
+  // Every packet of the node comes by here, also those within the tunnel: what is no VXLAN is let
+  // go by the first rule, at its protocol.
   void raw() {
     if (rules_.vxlan_port == 0) return;
     chain("prerouting", "filter", NF_INET_PRE_ROUTING, kRaw);
     chain("output", "filter", NF_INET_LOCAL_OUT, kRaw);
-    for (const Family family : net::kFamilies) {
-      RuleBuilder in(table_, "prerouting");
-      vxlan(in.family(family));
-      load_source(in, family);
-      add(Tail(in.build()).lookup(of_family(NetSet::kNodes4, family), kSource, true).notrack());
-      RuleBuilder out(table_, "output");
-      vxlan(out.family(family));
-      load_destination(out, family);
-      add(Tail(out.build())
-              .lookup(of_family(NetSet::kNodes4, family), kDestination, true)
-              .notrack());
+    for (const auto& [base, name, address] :
+         {std::tuple{"prerouting", "vxlan_in", kSource}, {"output", "vxlan_out", kDestination}}) {
+      chain(name);
+      RuleBuilder dispatch(table_, base);
+      out_.ruleset.rules.push_back(vxlan(dispatch).go_to(name).build());
+      for (const Family family : net::kFamilies) {
+        Tail node = known(RuleBuilder(table_, name), family, address);
+        add(node.notrack().accept());
+      }
     }
   }
 
  private:
   void add(Tail& tail) { out_.ruleset.rules.push_back(tail.take()); }
 
+  // A packet of the family whose source or destination is a node.
+  Tail known(RuleBuilder rule, Family family, unsigned address) const {
+    rule.family(family);
+    if (address == kSource)
+      load_source(rule, family);
+    else
+      load_destination(rule, family);
+    Tail out(rule.build());
+    out.lookup(of_family(NetSet::kNodes4, family), address, true);
+    return out;
+  }
+
   // UDP to our port with our VNI: another program's VXLAN may share the port.
-  void vxlan(RuleBuilder& rule) {
+  RuleBuilder& vxlan(RuleBuilder& rule) const {
     constexpr uint32_t kPortOffset = 2;     // RFC 768
     constexpr uint32_t kVniOffset = 8 + 4;  // RFC 7348: behind UDP header and flags
     const uint16_t port = htons(rules_.vxlan_port);
     const std::array<uint8_t, 3> vni = {static_cast<uint8_t>(rules_.vxlan_vni >> 16),
                                         static_cast<uint8_t>(rules_.vxlan_vni >> 8 & 0xff),
                                         static_cast<uint8_t>(rules_.vxlan_vni & 0xff)};
-    rule.protocol(net::kUdp.number)
+    return rule.protocol(net::kUdp.number)
         .payload(NFT_PAYLOAD_TRANSPORT_HEADER, kPortOffset, sizeof port, 0)
         .equals(0, &port, sizeof port)
         .payload(NFT_PAYLOAD_TRANSPORT_HEADER, kVniOffset, vni.size(), 0)
@@ -257,16 +274,22 @@ class Writer {
   }
 
   void chain(const char* name, const char* type, int hook, int priority) {
-    NftnlPtr<nftnl_chain> chain(nftnl_chain_alloc());
-    CARACAL_CHECK(chain != nullptr);
-    nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_TABLE, table_.c_str());
-    nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_NAME, name);
-    nftnl_chain_set_u32(chain.get(), NFTNL_CHAIN_FAMILY, NFPROTO_INET);
+    NftnlPtr<nftnl_chain> chain = new_chain(name);
     nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_TYPE, type);
     nftnl_chain_set_u32(chain.get(), NFTNL_CHAIN_HOOKNUM, static_cast<uint32_t>(hook));
     nftnl_chain_set_s32(chain.get(), NFTNL_CHAIN_PRIO, priority);
     nftnl_chain_set_u32(chain.get(), NFTNL_CHAIN_POLICY, NF_ACCEPT);
     out_.ruleset.chains.push_back(std::move(chain));
+  }
+  // One that others lead to.
+  void chain(const char* name) { out_.ruleset.chains.push_back(new_chain(name)); }
+  NftnlPtr<nftnl_chain> new_chain(const char* name) const {
+    NftnlPtr<nftnl_chain> chain(nftnl_chain_alloc());
+    CARACAL_CHECK(chain != nullptr);
+    nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_TABLE, table_.c_str());
+    nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_NAME, name);
+    nftnl_chain_set_u32(chain.get(), NFTNL_CHAIN_FAMILY, NFPROTO_INET);
+    return chain;
   }
 
   void set(NetSet id) {

@@ -7,6 +7,10 @@
 //   chain prerouting   raw             VXLAN from nodes: not tracked
 //   chain output       raw             VXLAN to nodes: not tracked
 //
+// Every packet of the node meets the last three, those within a tunnel twice, so VXLAN's rules
+// stand in chains of their own (vxlan_guard, vxlan_in, vxlan_out): what is none is through after
+// one look at its protocol.
+//
 // Policy judges packets to other places in forward, before postrouting: it sees the pod's address.
 #pragma once
 

@@ -1,9 +1,7 @@
 #include "dataplane/tunnel/testing/two_nodes.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -12,6 +10,7 @@
 #include "base/strings.h"
 #include "base/subprocess.h"
 #include "dataplane/tunnel/block_routes.h"
+#include "net/socket_address.h"
 
 namespace caracal::dataplane::tunnel_testing {
 
@@ -152,40 +151,18 @@ tunnel::TunnelReport TwoNodes::program(size_t i, const desired::PodNetwork& netw
   return *report;
 }
 
-namespace {
-
-socklen_t socket_address(const net::IpAddr& address, uint16_t port, sockaddr_storage& out) {
-  std::memset(&out, 0, sizeof out);
-  if (address.is_v4()) {
-    auto* v4 = reinterpret_cast<sockaddr_in*>(&out);
-    v4->sin_family = AF_INET;
-    v4->sin_port = htons(port);
-    std::memcpy(&v4->sin_addr, address.data(), address.size());
-    return sizeof *v4;
-  }
-  auto* v6 = reinterpret_cast<sockaddr_in6*>(&out);
-  v6->sin6_family = AF_INET6;
-  v6->sin6_port = htons(port);
-  std::memcpy(&v6->sin6_addr, address.data(), address.size());
-  return sizeof *v6;
-}
-
-}  // namespace
-
 UniqueFd udp_socket(const NetworkNamespace& ns, const net::IpAddr& address, uint16_t port) {
   auto entered = ns.enter();
   EXPECT_TRUE(entered);
-  UniqueFd fd(::socket(address.is_v4() ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  sockaddr_storage self;
-  const socklen_t size = socket_address(address, port, self);
-  EXPECT_EQ(::bind(fd.get(), reinterpret_cast<sockaddr*>(&self), size), 0) << strerror(errno);
+  const net::SocketAddress self(address, port);
+  UniqueFd fd(::socket(self.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  EXPECT_EQ(::bind(fd.get(), self.get(), self.size()), 0) << strerror(errno);
   return fd;
 }
 
 bool send_datagram(int fd, const net::IpAddr& to, uint16_t port, std::string_view text) {
-  sockaddr_storage target;
-  const socklen_t size = socket_address(to, port, target);
-  return ::sendto(fd, text.data(), text.size(), 0, reinterpret_cast<sockaddr*>(&target), size) ==
+  const net::SocketAddress target(to, port);
+  return ::sendto(fd, text.data(), text.size(), 0, target.get(), target.size()) ==
          static_cast<ssize_t>(text.size());
 }
 
