@@ -14,8 +14,9 @@ namespace caracal::calico {
 using kube::FieldPath;
 using kube::ObjectReader;
 
-inline constexpr size_t kMaxNets = 256;
-inline constexpr size_t kMaxPorts = 50;
+// Of what is stored; see kMaxRules. A writer may give 256 and 50.
+inline constexpr size_t kMaxNets = 100'000;
+inline constexpr size_t kMaxPorts = 10'000;
 
 // Labels that endpoints have besides their own (model/policy.h, EndpointPeer).
 inline constexpr std::string_view kNamespaceLabel = "projectcalico.org/namespace";

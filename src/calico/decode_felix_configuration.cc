@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "calico/decode_entity_rule.h"
+#include "calico/network_fields.h"
 #include "kube/decode_fields.h"
 
 namespace caracal::calico {
@@ -18,7 +19,7 @@ std::optional<model::Failsafe> failsafe(const json::object& entry, const FieldPa
   std::optional<net::Cidr> net;
   const std::string_view range = reader.text(entry, "net", path);
   if (!range.empty()) {
-    net = reader.cidr(range, path.member("net"));
+    net = network(range, path.member("net"), reader);
     if (!net) return std::nullopt;
   }
   if (!protocol || !port) return std::nullopt;

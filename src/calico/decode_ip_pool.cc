@@ -60,10 +60,10 @@ class PoolReader {
         net::Cidr(net::IpAddr::v6({0xfe, 0x80}), 10),
     };
     for (const net::Cidr& range : kLinkLocal) {
-      if (!range.contains(*cidr)) continue;
+      if (!range.contains(*cidr) && !cidr->contains(range)) continue;
       reader_.invalid(
           kSpec.member("cidr"), json::string(cidr->to_string()),
-          fmt::format("must not be inside of {}, the link-local addresses", range.to_string()));
+          fmt::format("must not overlap {}, the link-local addresses", range.to_string()));
     }
     const auto [least, most, standard] = block_bits(cidr->family());
     pool_.block_bits = standard;
@@ -188,7 +188,7 @@ std::optional<model::IpReservation> decode_ip_reservation(const std::string& nam
   model::IpReservation reservation{name, {}};
   const FieldPath list = kSpec.member("reservedCIDRs");
   for (const auto& [text, index] : reader.texts(spec, "reservedCIDRs", kSpec)) {
-    if (const auto cidr = reader.cidr(text, list.element(index))) {
+    if (const auto cidr = network(text, list.element(index), reader)) {
       reservation.cidrs.push_back(*cidr);
     }
   }

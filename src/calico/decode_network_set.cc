@@ -5,6 +5,7 @@
 
 #include "calico/decode_entity_rule.h"
 #include "calico/metadata.h"
+#include "calico/network_fields.h"
 
 namespace caracal::calico {
 namespace {
@@ -29,7 +30,7 @@ model::NetworkSet decode_network_set(model::ObjectName name, const json::object&
   reader.has_unknown(*spec, path, kSetFields);
   const FieldPath list = path.member("nets");
   for (const auto& [text, index] : reader.texts(*spec, "nets", path)) {
-    if (const auto cidr = reader.cidr(text, list.element(index))) set.nets.push_back(*cidr);
+    if (const auto cidr = network(text, list.element(index), reader)) set.nets.push_back(*cidr);
   }
   std::sort(set.nets.begin(), set.nets.end());
   set.nets.erase(std::unique(set.nets.begin(), set.nets.end()), set.nets.end());

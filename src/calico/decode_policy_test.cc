@@ -291,10 +291,10 @@ TEST(DecodeCalicoPolicy, NeverMatches) {
 }
 
 TEST(DecodeCalicoPolicy, ProblemsNameFieldValueAndWhatIsValid) {
-  const std::string many_nets = [] {
+  const std::string many_ports = [] {
     std::string text;
-    for (int i = 0; i < 257; ++i) text += "10.0." + std::to_string(i % 256) + ".0/24, ";
-    return "ingress: [{action: Allow, source: {nets: [" + text + "]}}]";
+    for (int i = 1; i <= 10'001; ++i) text += std::to_string(i) + ", ";
+    return "ingress: [{action: Allow, protocol: TCP, destination: {ports: [" + text + "]}}]";
   }();
   const struct {
     PolicyKind kind;
@@ -362,8 +362,12 @@ TEST(DecodeCalicoPolicy, ProblemsNameFieldValueAndWhatIsValid) {
       {PolicyKind::kCalicoNetworkPolicy,
        "ingress: [{action: Allow, source: {notNets: [0.0.0.0/0]}}]",
        "source.notNets[0]: \"0.0.0.0/0\": excludes every address of its family"},
-      {PolicyKind::kCalicoNetworkPolicy, many_nets,
-       "spec.ingress[0].source.nets: 257 nets: at most 256 are allowed"},
+      {PolicyKind::kCalicoNetworkPolicy, many_ports,
+       "spec.ingress[0].destination.ports: 10001 ports: at most 10000 are allowed"},
+      {PolicyKind::kCalicoNetworkPolicy, "ingress: [{action: Allow, protocol: ''}]",
+       "spec.ingress[0].protocol: \"\": must be the name or number of a protocol"},
+      {PolicyKind::kCalicoNetworkPolicy, "ingress: [{action: Allow, notProtocol: ''}]",
+       "spec.ingress[0].notProtocol: \"\": must be the name or number of a protocol"},
       {PolicyKind::kCalicoNetworkPolicy,
        "ingress: [{action: Allow, destination: {services: {name: a}}}]",
        "spec.ingress[0].destination.services: services may stand only in the source of ingress"},

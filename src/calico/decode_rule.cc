@@ -77,6 +77,10 @@ class RuleReader {
 
   std::optional<Protocol> protocol(std::string_view name) {
     const auto protocol = reader_.protocol(rule_, name, path_);
+    // Not the same as absent: that would be every protocol.
+    if (const json::value* given = kube::member(rule_, name); given && *given == json::value("")) {
+      reader_.invalid(path_.member(name), *given, "must be the name or number of a protocol");
+    }
     const auto family = protocol == net::kIcmp     ? std::optional(net::Family::kIPv4)
                         : protocol == net::kIcmpV6 ? std::optional(net::Family::kIPv6)
                                                    : std::nullopt;

@@ -11,7 +11,9 @@ namespace caracal::calico {
 using kube::FieldPath;
 using kube::ObjectReader;
 
-inline constexpr size_t kMaxRules = 1024;
+// What a direction of a stored policy may hold. The API's schema takes 1024 of a writer, but only
+// since Calico 3.33: what was stored before it goes on.
+inline constexpr size_t kMaxRules = 10'000;
 
 // Problems and warnings go to `reader`. A rule with an http part never matches: nobody looks into
 // the requests. Nor does an Allow or Pass rule with a field nobody knows: it may be a condition.

@@ -45,6 +45,7 @@ void take(std::vector<NetworkUpdate>& updates, Key key, std::optional<Value> val
   if (value) updates.emplace_back(Update{std::move(key), std::move(value)});
 }
 
+// One update at the most.
 std::vector<NetworkUpdate> updates_of(std::string_view kind, const ObjectName& name,
                                       const json::object& object, kube::ObjectReader& reader) {
   std::vector<NetworkUpdate> out;
@@ -85,6 +86,25 @@ std::vector<NetworkUpdate> updates_of(std::string_view kind, const ObjectName& n
 }
 
 }  // namespace
+
+struct NetworkDecoder::Said {
+  virtual ~Said() = default;
+  virtual NetworkUpdate update() const = 0;
+
+  static std::shared_ptr<const Said> of(NetworkUpdate update) {
+    return std::visit(
+        [](auto& one) -> std::shared_ptr<const Said> {
+          using Update = std::decay_t<decltype(one)>;
+          struct Of final : Said {
+            explicit Of(Update u) : own(std::move(u)) {}
+            NetworkUpdate update() const override { return own; }
+            Update own;
+          };
+          return std::make_shared<const Of>(std::move(one));
+        },
+        update);
+  }
+};
 
 std::string_view NetworkDecoder::kind_of(const Collection& collection) {
   return collection.kind == "IPAMConfig" ? "IPAMConfiguration" : collection.kind;
@@ -132,12 +152,19 @@ NetworkDecoder::Decoded NetworkDecoder::apply(const Collection& collection, cons
     return part;
   }
   Decoded out;
-  using Twins = TwinTable<Decoded>;
+  Part said{part.updates.empty() ? nullptr : Said::of(std::move(part.updates.front())),
+            std::move(part.findings)};
+  using Twins = TwinTable<Part>;
   const auto source = is_shown(collection) ? Twins::Source::kShown : Twins::Source::kStored;
   for (const auto& change :
-       twins_.try_emplace(kind).first->second.put(source, name, object ? &part : nullptr)) {
+       twins_.try_emplace(kind).first->second.put(source, name, object ? &said : nullptr)) {
     const bool gone = change.part == nullptr;
-    std::vector<NetworkUpdate> updates = gone ? removal(kind, change.name) : change.part->updates;
+    std::vector<NetworkUpdate> updates;
+    if (gone) {
+      updates = removal(kind, change.name);
+    } else if (change.part->said) {
+      updates.push_back(change.part->said->update());
+    }
     if (kind == "IPAMBlock" && (gone || !updates.empty())) tell_block(change.name.name, updates);
     std::move(updates.begin(), updates.end(), std::back_inserter(out.updates));
     if (!gone) {

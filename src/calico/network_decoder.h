@@ -9,6 +9,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,12 +32,19 @@ class NetworkDecoder {
                 const json::value* object);
 
  private:
+  // What one object says, kept for as long as its twin may go: there are tens of thousands of
+  // blocks, and a NetworkUpdate takes the room of its largest alternative.
+  struct Said;
+  struct Part {
+    std::shared_ptr<const Said> said;  // none: it cannot be used, or has no effect
+    std::vector<Finding> findings;
+  };
   // IPAMConfig and IPAMConfiguration are one kind.
   static std::string_view kind_of(const Collection& collection);
   void tell_block(const std::string& name, std::vector<model::NetworkUpdate>& updates);
 
-  std::map<std::string_view, TwinTable<Decoded>> twins_;  // by kind
-  std::map<std::string, net::Cidr> blocks_;               // by name of the object
+  std::map<std::string_view, TwinTable<Part>> twins_;  // by kind
+  std::map<std::string, net::Cidr> blocks_;            // by name of the object
 };
 
 }  // namespace caracal::calico

@@ -1,5 +1,7 @@
 #include "calico/network_fields.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <limits>
 
@@ -81,6 +83,18 @@ std::optional<net::Cidr> required_cidr(const json::object& parent, std::string_v
     return std::nullopt;
   }
   return reader.cidr(text, path.member(name));
+}
+
+std::optional<net::Cidr> network(std::string_view text, const FieldPath& path,
+                                 ObjectReader& reader) {
+  const auto parsed = net::Cidr::parse_or_host(text);
+  if (!parsed) return reader.cidr(text, path);  // says what is wrong
+  const auto written = net::IpAddr::parse(text.substr(0, text.find('/')));
+  if (written && *written != parsed->address()) {
+    reader.warn(path, fmt::format("\"{}\" has bits set behind the prefix: taken as {}", text,
+                                  parsed->to_string()));
+  }
+  return *parsed;
 }
 
 std::optional<net::IpAddr> address(const json::object& parent, std::string_view name,

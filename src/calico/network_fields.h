@@ -21,6 +21,10 @@ bool is_being_deleted(const json::object& object);
 // Absent is a problem.
 std::optional<net::Cidr> required_cidr(const json::object& parent, std::string_view name,
                                        const FieldPath& path, ObjectReader& reader);
+// An address or CIDR whose host bits may be set: Calico takes 10.1.2.3/8 for 10.0.0.0/8 in network
+// sets, reservations and failsafe ports. That is told as a warning.
+std::optional<net::Cidr> network(std::string_view text, const FieldPath& path,
+                                 ObjectReader& reader);
 std::optional<net::IpAddr> address(const json::object& parent, std::string_view name,
                                    const FieldPath& path, ObjectReader& reader);
 

@@ -27,11 +27,13 @@ model::ObjectName object_name(const json::value& object) {
           std::string(name_of(object))};
 }
 
-bool is_dns_label(std::string_view text) {
+// Lower-case letters, digits and '-', as in a DNS label, but as long as a name may be.
+bool is_word(std::string_view text) {
   const auto good = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
-  return !text.empty() && text.size() <= 63 && good(text.front()) && good(text.back()) &&
+  return !text.empty() && good(text.front()) && good(text.back()) &&
          std::all_of(text.begin(), text.end(), [&](char c) { return good(c) || c == '-'; });
 }
+bool is_dns_label(std::string_view text) { return text.size() <= 63 && is_word(text); }
 
 // "NAME" or "TIER.NAME"; those that stand for other systems' policies may be longer.
 void check_policy_name(const json::value& object, bool namespaced, ObjectReader& reader) {
@@ -39,10 +41,10 @@ void check_policy_name(const json::value& object, bool namespaced, ObjectReader&
   if (name.empty()) return;  // generateName
   if (namespaced && (name.starts_with("knp.default.") || name.starts_with("ossg.default."))) return;
   const std::vector<std::string_view> parts = split(name, '.');
-  if (parts.size() <= 2 && std::all_of(parts.begin(), parts.end(), is_dns_label)) return;
+  if (parts.size() <= 2 && std::all_of(parts.begin(), parts.end(), is_word)) return;
   reader.invalid(FieldPath("metadata").member("name"), json::string(name),
-                 "must be NAME or TIER.NAME, each of lower-case letters, digits and '-', at most "
-                 "63 characters, a letter or digit at both ends");
+                 "must be NAME or TIER.NAME, each of lower-case letters, digits and '-', a letter "
+                 "or digit at both ends");
 }
 
 template <PolicyKind kKind>

@@ -44,9 +44,12 @@ TEST(ObjectRules, WhoHasRules) {
 }
 
 TEST(ObjectRules, NamesOfPolicies) {
-  for (const char* name : {"a", "a-1", "default.a", "knp.default.a.b", "ossg.default.x"}) {
+  const std::string long_word(100, 'a');
+  for (const std::string& name :
+       {std::string("a"), std::string("a-1"), std::string("default.a"),
+        std::string("knp.default.a.b"), std::string("ossg.default.x"), "default." + long_word}) {
     EXPECT_EQ(check("projectcalico.org", "NetworkPolicy",
-                    std::string("{metadata: {name: ") + name + ", namespace: dev}, spec: {}}"),
+                    "{metadata: {name: " + name + ", namespace: dev}, spec: {}}"),
               "")
         << name;
   }
@@ -58,6 +61,8 @@ TEST(ObjectRules, NamesOfPolicies) {
               HasSubstr("metadata.name"));
   EXPECT_THAT(check("projectcalico.org", "Tier", "{metadata: {name: a.b}, spec: {}}"),
               HasSubstr("metadata.name: \"a.b\": must be lower-case"));
+  EXPECT_THAT(check("projectcalico.org", "Tier", "{metadata: {name: " + long_word + "}, spec: {}}"),
+              HasSubstr("at most 63 characters"));
   EXPECT_EQ(check("projectcalico.org", "NetworkPolicy",
                   "{metadata: {generateName: a-, namespace: dev}, spec: {}}"),
             "");
@@ -134,6 +139,59 @@ TEST(ObjectRules, Defaults) {
   EXPECT_EQ(jsonio::get_string(defaulted("Tier", "{metadata: {name: kube-admin}}"),
                                {"spec", "defaultAction"}),
             "Pass");
+}
+
+// Calico masks these, so that objects exist which rely on it.
+TEST(ObjectRules, HostBitsInListsOfRangesAreMasked) {
+  const struct {
+    const char* kind;
+    const char* object;
+    const char* warning;
+  } kCases[] = {
+      {"NetworkSet", "{metadata: {name: a, namespace: b}, spec: {nets: [10.1.0.0/8, 10.9.9.9]}}",
+       "spec.nets[0]: \"10.1.0.0/8\" has bits set behind the prefix: taken as 10.0.0.0/8"},
+      {"GlobalNetworkSet", "{metadata: {name: a}, spec: {nets: ['fd00::1/64']}}",
+       "spec.nets[0]: \"fd00::1/64\" has bits set behind the prefix: taken as fd00::/64"},
+      {"IPReservation", "{metadata: {name: a}, spec: {reservedCIDRs: [10.0.0.9/24]}}",
+       "spec.reservedCIDRs[0]: \"10.0.0.9/24\" has bits set behind the prefix: taken as "
+       "10.0.0.0/24"},
+      {"FelixConfiguration",
+       "{metadata: {name: default}, spec: {failsafeInboundHostPorts: "
+       "[{protocol: tcp, port: 22, net: 10.0.0.9/24}]}}",
+       "spec.failsafeInboundHostPorts[0].net: \"10.0.0.9/24\" has bits set behind the prefix"},
+  };
+  for (const auto& c : kCases) {
+    ObjectReader reader;
+    find_rules("projectcalico.org", c.kind)->check(yaml(c.object), reader);
+    EXPECT_EQ(reader.problems_text(), "") << c.object;
+    EXPECT_THAT(reader.warnings(), ElementsAre(HasSubstr(c.warning)));
+  }
+  EXPECT_THAT(check("projectcalico.org", "IPReservation",
+                    "{metadata: {name: a}, spec: {reservedCIDRs: [ten]}}"),
+              HasSubstr("must be an address or a CIDR"));
+}
+
+TEST(ObjectRules, PoolsKeepAwayFromLinkLocalAddresses) {
+  for (const char* cidr : {"169.254.0.0/20", "168.0.0.0/6", "0.0.0.0/0", "fe80::/64", "::/0"}) {
+    EXPECT_THAT(check("projectcalico.org", "IPPool",
+                      std::string("{metadata: {name: a}, spec: {cidr: '") + cidr + "'}}"),
+                HasSubstr("the link-local addresses"))
+        << cidr;
+  }
+}
+
+// What was stored before the API had a limit of its own.
+TEST(ObjectRules, LongListsOfPoliciesAreTaken) {
+  std::string nets;
+  for (int i = 0; i < 1'000; ++i) {
+    nets += "10." + std::to_string(i / 256) + "." + std::to_string(i % 256) + ".0/24, ";
+  }
+  std::string rules;
+  for (int i = 0; i < 1'500; ++i) rules += "{action: Allow}, ";
+  EXPECT_EQ(check("crd.projectcalico.org", "GlobalNetworkPolicy",
+                  "{metadata: {name: a}, spec: {ingress: [{action: Allow, source: {nets: [" + nets +
+                      "]}}], egress: [" + rules + "]}}"),
+            "");
 }
 
 TEST(ObjectRules, BuiltinTiers) {

@@ -6,11 +6,15 @@
 //   policies of the tier default so (calico.md 2.0). Unless X is stored, too: then both exist.
 // * "knp.default.X" is how Calico's API server shows the Kubernetes NetworkPolicy X; while that
 //   exists, it is hidden.
-// Values without threads of their own.
+// What a stored object says is kept while it exists, since the one that is shown may go at any
+// time: of a cluster with many blocks these are most of what the decoders keep, so Part should be
+// small. What is shown is not kept but where the third rule may hide it. Values without threads of
+// their own.
 #pragma once
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_set>
@@ -40,7 +44,8 @@ class TwinTable {
     } else {
       slot.shown = part != nullptr;
       slot.shown_kept.reset();
-      if (part != nullptr && is_derived(name)) slot.shown_kept = *part;
+      if (part != nullptr && is_derived(name))
+        slot.shown_kept = std::make_unique<const Part>(*part);
     }
     std::vector<Change> changes;
     settle(name, source, part, changes);
@@ -68,7 +73,7 @@ class TwinTable {
   struct Slot {
     std::optional<Part> stored;
     bool shown = false;
-    std::optional<Part> shown_kept;  // of those that may be hidden
+    std::unique_ptr<const Part> shown_kept;  // of the few that may be hidden
     Source told = Source::kNone;
   };
 

@@ -51,8 +51,17 @@ class ExpressionParser {
     return true;
   }
 
+  // The text for a message: of a very long one its beginning.
+  std::string shown() const {
+    constexpr size_t kMost = 1024;
+    if (text_.size() <= kMost) return std::string(text_);
+    size_t size = kMost;
+    while (size > 0 && (static_cast<unsigned char>(text_[size]) & 0xC0) == 0x80) --size;  // UTF-8
+    return std::string(text_.substr(0, size)) + "...";
+  }
   tl::unexpected<Error> error(size_t at, std::string_view what) const {
-    return fail(Errc::kInvalid, fmt::format("selector \"{}\": column {}: {}", text_, at + 1, what));
+    return fail(Errc::kInvalid,
+                fmt::format("selector \"{}\": column {}: {}", shown(), at + 1, what));
   }
   tl::unexpected<Error> unexpected(std::string_view expected) const {
     return error(at_, fmt::format("found {}, expected {}", found(), expected));
@@ -99,8 +108,15 @@ class ExpressionParser {
   }
 
   Result<Selector> primary() {
+    const size_t open = at_;
     if (take("(")) {
+      // Each level is a level of the stack, here and for whoever walks the tree.
+      if (++depth_ > kMaxExpressionDepth) {
+        return error(
+            open, fmt::format("more than {} parentheses within each other", kMaxExpressionDepth));
+      }
       CARACAL_ASSIGN(Selector inner, disjunction());
+      --depth_;
       if (!take(")")) return unexpected("\"&&\", \"||\" or \")\"");
       return inner;
     }
@@ -209,6 +225,7 @@ class ExpressionParser {
   std::string_view text_;
   const ExpressionReading& reading_;
   size_t at_ = 0;
+  size_t depth_ = 0;
   std::optional<size_t> global_at_;
 };
 

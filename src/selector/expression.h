@@ -27,7 +27,11 @@
 
 namespace caracal::selector {
 
-inline constexpr size_t kMaxExpressionBytes = 1024;
+// What this reader takes. The API's schemas allow 1024 characters where a user writes a selector,
+// but only since Calico 3.32, and not everywhere: longer ones are stored in clusters and mean what
+// they say.
+inline constexpr size_t kMaxExpressionBytes = size_t{64} * 1024;
+inline constexpr size_t kMaxExpressionDepth = 512;  // parentheses within each other
 inline constexpr size_t kMaxLabelBytes = 512;
 
 // How a text is read in one of the places where Calico's API has selectors (calico.md 3.4).

@@ -192,14 +192,30 @@ TEST(Expression, Limits) {
   EXPECT_TRUE(Selector::parse_expression(text));
   const auto long_text = Selector::parse_expression(text + " ");
   ASSERT_FALSE(long_text);
-  EXPECT_EQ(long_text.error().message, "selector of 1025 bytes: at most 1024 are allowed");
+  EXPECT_EQ(long_text.error().message, "selector of 65537 bytes: at most 65536 are allowed");
 
-  // As deep as the length allows.
-  const std::string open(508, '(');
-  const std::string close(508, ')');
+  const std::string open(kMaxExpressionDepth, '(');
+  const std::string close(kMaxExpressionDepth, ')');
   EXPECT_EQ(parsed(open + "has(a)" + close).canonical(), "has(a)");
-  EXPECT_FALSE(Selector::parse_expression(std::string(1024, '(')));
-  EXPECT_FALSE(Selector::parse_expression(std::string(1024, '!')));
+  const auto deep = Selector::parse_expression("(" + open + "has(a)" + close + ")");
+  ASSERT_FALSE(deep);
+  EXPECT_THAT(deep.error().message,
+              HasSubstr("column 513: more than 512 parentheses within each other"));
+  EXPECT_FALSE(Selector::parse_expression(std::string(kMaxExpressionBytes, '(')));
+  EXPECT_FALSE(Selector::parse_expression(std::string(kMaxExpressionBytes, '!')));
+  // Side by side is not within each other.
+  std::string wide = "(has(a))";
+  while (wide.size() < 8'000) wide += "&&(has(a))";
+  EXPECT_EQ(parsed(wide).canonical(), "has(a)");
+}
+
+// Stored before the API had a limit of its own.
+TEST(Expression, LongerThanTheApiAllowsToday) {
+  std::string text = "app in {'v0'";
+  for (int i = 1; i < 2'000; ++i) text += ", 'v" + std::to_string(i) + "'";
+  const Selector selector = parsed(text + "}");
+  EXPECT_TRUE(matches(selector, {{"app", "v1999"}}));
+  EXPECT_FALSE(matches(selector, {{"app", "v2000"}}));
 }
 
 TEST(Expression, Readings) {
