@@ -48,18 +48,18 @@ sed "s/^spec:/spec:\n  nodeName: $node/" pod-neighbour.yaml | kubectl apply -n d
 tries=0
 until kubectl get events -n dev | grep -q 'FailedCreatePodSandBox.*code 11'; do
   tries=$((tries + 1))
-  [ $tries -lt 50 ] || { wrong "no event tells that the agent is down"; break; }
+  [ $tries -lt 300 ] || { wrong "no event tells that the agent is down"; break; }
   sleep 0.2
 done
 # (Between two tries: each makes a namespace and takes it back.)
 tries=0
 while ls /run/netns | grep -q "crl-$name-dev.pod3"; do
   tries=$((tries + 1))
-  [ $tries -lt 50 ] || { wrong "a namespace is left of a pod that did not start"; break; }
+  [ $tries -lt 1200 ] || { wrong "a namespace is left of a pod that did not start"; break; }
   sleep 0.05
 done
 caracal lab agent start "$node" --name $name || wrong "agent start"
-kubectl wait --for=condition=Ready pod/pod3 -n dev --timeout=30s || wrong "the pod does not start after all"
+kubectl wait --for=condition=Ready pod/pod3 -n dev --timeout=120s || wrong "the pod does not start after all"
 
 # A wrong command line: usage on standard error and 2.
 caracal lab up --nodes 0 2>/dev/null; [ $? = 2 ] || wrong "--nodes 0"

@@ -177,7 +177,7 @@ Status run(const Options& asked) {
        .on_network =
            [&](const model::NetworkUpdate& update) {
              network->update(update);
-             pools.update(update);
+             if (options.pools) pools.update(update);
              bgp.update(update);
            },
        .on_synced =

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 
-#include "agent/api_time.h"
 #include "agent/bgp_service.h"
 #include "agent/options.h"
 #include "base/log.h"
+#include "base/timestamp.h"
 #include "bgp/bird_control.h"
 #include "kube/object_reader.h"
 
@@ -96,14 +96,10 @@ json::object bgp_status(const json::value& bgp) {
 
 // From asking to the answer of the API server, one at a time for each object.
 struct CalicoNodeStatus::Asked {
-  Asked(std::string n, size_t g, NodeStatusSpec s, const event::BackoffOptions& options)
-      : name(std::move(n)), group(g), spec(s), backoff(options) {}
   std::string name;
-  size_t group;
+  size_t group = 0;
   NodeStatusSpec spec;
-  event::Backoff backoff;
-  event::Handle timer;
-  kube::Call call;
+  std::optional<PatchWriter> writer;
   json::value bgp;  // an object
   std::vector<KernelNodeRoute> kernel;
   bool shortened = false;  // told in the log
@@ -173,9 +169,24 @@ void CalicoNodeStatus::reconsider(const std::string& name) {
       now != asked_.end() && now->second->group == group && now->second->spec == **chosen) {
     return;  // our own answer came back, say
   }
-  const auto asked = std::make_shared<Asked>(name, group, **chosen, settings_.backoff);
+  const auto asked = std::make_shared<Asked>();
+  asked->name = name;
+  asked->group = group;
+  asked->spec = **chosen;
+  const Whose whose = asked;
+  asked->writer.emplace(
+      client_,
+      PatchWriter::Target{
+          .what = "CalicoNodeStatus " + name,
+          .path = kube::resource_path(kVersions.at(group), "", kPlural, name) + "/status",
+          .type = kube::kMergePatch,
+          .backoff = settings_.backoff,
+          // Deleted, and its watch has not told yet; or the whole collection is.
+          .may_go = true},
+      PatchWriter::Callbacks{.attempt = [this, whose] { answer(whose); },
+                             .written = [this, whose] { written(whose); }});
   asked_[name] = asked;
-  answer(asked);
+  asked->writer->attempt_in(event::Duration(0));
 }
 
 void CalicoNodeStatus::answer(const Whose& whose) {
@@ -197,11 +208,7 @@ void CalicoNodeStatus::take_kernel_routes(const Whose& whose,
                                           Result<std::vector<KernelNodeRoute>> routes) {
   const auto asked = whose.lock();
   if (!asked) return;
-  if (!routes) {
-    log::warn("routes for a CalicoNodeStatus not read",
-              {{"object", asked->name}, {"error", routes.error().message}});
-    return answer_in(asked, asked->backoff.next());
-  }
+  if (!routes) return asked->writer->failed(routes.error().within("the kernel's routes"));
   asked->kernel = std::move(*routes);
   if (jsonio::get_string(asked->bgp, {"state"}) != "running") return write(whose, {});
   sources_.bird_routes([this, whose](const Result<bgp::Reply>& reply) {
@@ -221,7 +228,7 @@ void CalicoNodeStatus::write(const Whose& whose, const std::vector<BirdNodeRoute
   if (!asked) return;
   // What is not asked for (any more) goes.
   json::object status{
-      {"lastUpdated", api_time_now()}, {"agent", nullptr}, {"bgp", nullptr}, {"routes", nullptr}};
+      {"lastUpdated", rfc3339_now()}, {"agent", nullptr}, {"bgp", nullptr}, {"routes", nullptr}};
   if (asked->spec.agent) status["agent"] = agent_status(asked->bgp);
   if (asked->spec.bgp) status["bgp"] = bgp_status(asked->bgp);
   if (asked->spec.routes) {
@@ -238,38 +245,13 @@ void CalicoNodeStatus::write(const Whose& whose, const std::vector<BirdNodeRoute
         json::object{{"routesV4", std::move(v4.routes)}, {"routesV6", std::move(v6.routes)}};
     asked->kernel.clear();
   }
-  kube::Request request;
-  request.method = "PATCH";
-  request.path =
-      kube::resource_path(kVersions.at(asked->group), "", kPlural, asked->name) + "/status";
-  request.content_type = std::string(kube::kMergePatch);
-  request.body = jsonio::to_string(json::object{{"status", std::move(status)}});
-  asked->call = client_.request(
-      std::move(request),
-      [this, whose](const Result<kube::Response>& response) { written(whose, response); });
+  asked->writer->send({{"status", std::move(status)}});
 }
 
-void CalicoNodeStatus::written(const Whose& whose, const Result<kube::Response>& response) {
+void CalicoNodeStatus::written(const Whose& whose) {
   const auto asked = whose.lock();
-  if (!asked) return;
-  if (response) {
-    asked->backoff.reset();
-    if (asked->spec.period_seconds > 0)
-      answer_in(asked, settings_.second * asked->spec.period_seconds);
-    return;
-  }
-  // Deleted, and its watch has not told yet; or the collection has gone.
-  if (response.error().code == Errc::kNotFound) {
-    log::debug("CalicoNodeStatus has gone", {{"object", asked->name}});
-  } else {
-    log::warn("CalicoNodeStatus not written",
-              {{"object", asked->name}, {"error", response.error().message}});
-  }
-  answer_in(asked, asked->backoff.next());
-}
-
-void CalicoNodeStatus::answer_in(const std::shared_ptr<Asked>& asked, event::Duration delay) {
-  asked->timer = client_.loop().after(delay, [this, whose = Whose(asked)] { answer(whose); });
+  if (asked && asked->spec.period_seconds > 0)
+    asked->writer->attempt_in(settings_.second * asked->spec.period_seconds);
 }
 
 CalicoNodeStatus::Sources node_status_sources(event::Loop& loop, BgpService& bgp,

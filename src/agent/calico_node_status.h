@@ -16,12 +16,9 @@
 #include <vector>
 
 #include "agent/node_routes.h"
+#include "agent/patch_writer.h"
 #include "base/result.h"
 #include "bgp/bird_reply.h"
-#include "event/backoff.h"
-#include "event/loop.h"
-#include "jsonio/json.h"
-#include "kube/client.h"
 #include "kube/reflector.h"
 
 namespace caracal::agent {
@@ -87,8 +84,7 @@ class CalicoNodeStatus {
   void take_bgp(const Whose& whose, json::object bgp);
   void take_kernel_routes(const Whose& whose, Result<std::vector<KernelNodeRoute>> routes);
   void write(const Whose& whose, const std::vector<BirdNodeRoute>& bird);
-  void written(const Whose& whose, const Result<kube::Response>& response);
-  void answer_in(const std::shared_ptr<Asked>& asked, event::Duration delay);
+  void written(const Whose& whose);
 
   kube::Client& client_;
   Settings settings_;

@@ -5,30 +5,15 @@
 #include <gtest/gtest.h>
 #include <linux/rtnetlink.h>
 
-#include "apimachinery/crd.h"
-#include "apiserver/api_server.h"
-#include "jsonio/yaml.h"
-#include "kube/blocking_client.h"
+#include "apiserver/testing/api_fixture.h"
 
 namespace caracal::agent {
 namespace {
 
 using ::testing::HasSubstr;
 
-constexpr event::Duration kLimit{20'000};
-constexpr const char* kCrds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 constexpr const char* kShown = "/apis/projectcalico.org/v3/caliconodestatuses";
 constexpr const char* kStored = "/apis/crd.projectcalico.org/v1/caliconodestatuses";
-
-json::value yaml(std::string_view text) {
-  auto documents = jsonio::parse_yaml(text);
-  EXPECT_TRUE(documents.has_value()) << documents.error().message << "\n" << text;
-  return documents ? documents->at(0) : json::value();
-}
-
-json::value asking(const std::string& name, const std::string& spec) {
-  return yaml("{metadata: {name: " + name + "}, spec: {" + spec + "}}");
-}
 
 constexpr const char* kBgp = R"({state: running, configured: true, version: 2.0.12,
   routerId: 10.0.0.1, booted: '2026-11-23 06:00:00.000', reconfigured: '2026-11-23 06:01:00.000',
@@ -40,88 +25,32 @@ constexpr const char* kBgp = R"({state: running, configured: true, version: 2.0.
     {name: Node_fd00__3, address: 'fd00::3', kind: node specific, family: IPv6,
      state: Established, up: true, since: '06:04'}]})";
 
-class CalicoNodeStatusTest : public ::testing::Test {
+class CalicoNodeStatusTest : public apiserver::testing::ApiFixture {
  protected:
-  void SetUp() override {
-    apiserver::ApiServerOptions options;
-    options.listeners = {{"127.0.0.1", 0, false}};
-    options.bundled_crds = false;
-    auto server = apiserver::ApiServer::start(std::move(options));
-    ASSERT_TRUE(server) << server.error().message;
-    server_ = std::move(*server);
-    kube::ClusterAccess access;
-    access.server = server_->local_url();
-    access.token = server_->admin_token();
-    admin_ = std::make_unique<kube::BlockingClient>(access);
-    client_ = std::make_unique<kube::Client>(loop_, access);
-    bgp_ = yaml(kBgp).as_object();
-    status_ = std::make_unique<CalicoNodeStatus>(
-        *client_,
-        CalicoNodeStatus::Settings{
-            .node = "node1",
-            .second = event::Duration(10),
-            .backoff = {.first = event::Duration(5), .longest = event::Duration(50)}},
-        CalicoNodeStatus::Sources{.bgp =
-                                      [this](const std::function<void(json::object)>& done) {
-                                        ++answers_;
-                                        loop_.post([this, done] { done(bgp_); });
-                                      },
-                                  .kernel_routes = []() -> Result<std::vector<KernelNodeRoute>> {
-                                    return std::vector<KernelNodeRoute>{
-                                        {{*net::Cidr::parse("10.244.1.0/26"), "10.0.0.2", "eth0"},
-                                         RTPROT_BIRD}};
-                                  },
-                                  .bird_routes =
-                                      [this](const std::function<void(Result<bgp::Reply>)>& done) {
-                                        ++bird_asked_;
-                                        loop_.post([this, done] { done(bird_); });
-                                      }});
-  }
-  void TearDown() override {
-    status_.reset();
-    client_.reset();
-    server_.reset();
-  }
+  CalicoNodeStatusTest() : ApiFixture(false) {}
 
-  // With `lax`, any spec is taken.
-  void serve(std::string_view group, bool lax = false) {
-    auto crds = apimachinery::bundled_crds();
-    ASSERT_TRUE(crds);
-    for (json::value& one : *crds) {
-      if (jsonio::get_string(one, {"metadata", "name"}) !=
-          "caliconodestatuses." + std::string(group))
-        continue;
-      if (lax) {
-        jsonio::ensure(one.at("spec").at("versions").at(0), {"schema", "openAPIV3Schema"}) =
-            yaml("{type: object, x-kubernetes-preserve-unknown-fields: true}");
-      }
-      const auto made = admin_->create(kCrds, one);
-      ASSERT_TRUE(made) << made.error().message;
-      return;
-    }
-    FAIL() << "no CRD of " << group;
+  static json::value asking(const std::string& name, const std::string& spec) {
+    return yaml("{metadata: {name: " + name + "}, spec: {" + spec + "}}");
   }
-  void make(const char* collection, const json::value& object) {
-    const auto made = admin_->create(collection, object);
-    ASSERT_TRUE(made) << made.error().message;
+  // With `lax`, any spec is taken.
+  void serve_in(const std::string& group, bool lax = false) {
+    serve("caliconodestatuses." + group, [lax](json::value& crd) {
+      if (!lax) return;
+      jsonio::ensure(crd.at("spec").at("versions").at(0), {"schema", "openAPIV3Schema"}) =
+          yaml("{type: object, x-kubernetes-preserve-unknown-fields: true}");
+    });
   }
   json::value status_of(const char* collection, const std::string& name) {
-    const auto object = admin_->get(std::string(collection) + "/" + name);
-    const json::value* status = object ? jsonio::get(*object, {"status"}) : nullptr;
+    const json::value object = get(std::string(collection) + "/" + name);
+    const json::value* status = jsonio::get(object, {"status"});
     return status == nullptr ? json::value() : *status;
   }
-  bool until(const std::function<bool()>& holds) { return loop_.run_until(holds, kLimit); }
   bool until_told(const char* collection, const std::string& name) {
-    return until(
+    return until_server(
         [&] { return !jsonio::get_string(status_of(collection, name), {"lastUpdated"}).empty(); });
   }
 
-  std::unique_ptr<apiserver::ApiServer> server_;
-  std::unique_ptr<kube::BlockingClient> admin_;
-  event::Loop loop_;
-  std::unique_ptr<kube::Client> client_;
-  std::unique_ptr<CalicoNodeStatus> status_;
-  json::object bgp_;
+  json::object bgp_ = yaml(kBgp).as_object();
   bgp::Reply bird_{{{1007, "10.244.1.0/26 unicast [Mesh_10_0_0_2 06:44] * (100) [i]"},
                     {1007, "\tvia 10.0.0.2 on eth0"},
                     {1007, "fd00:1::/122 unicast [Node_fd00__3 06:44] * (100) [i]"},
@@ -129,9 +58,28 @@ class CalicoNodeStatusTest : public ::testing::Test {
                     {0, ""}}};
   int answers_ = 0;
   int bird_asked_ = 0;
+  CalicoNodeStatus status_{
+      client_,
+      {.node = "node1",
+       .second = event::Duration(10),
+       .backoff = {.first = event::Duration(5), .longest = event::Duration(50)}},
+      {.bgp =
+           [this](const std::function<void(json::object)>& done) {
+             ++answers_;
+             loop_.post([this, done] { done(bgp_); });
+           },
+       .kernel_routes = []() -> Result<std::vector<KernelNodeRoute>> {
+         return std::vector<KernelNodeRoute>{
+             {{*net::Cidr::parse("10.244.1.0/26"), "10.0.0.2", "eth0"}, RTPROT_BIRD}};
+       },
+       .bird_routes =
+           [this](const std::function<void(Result<bgp::Reply>)>& done) {
+             ++bird_asked_;
+             loop_.post([this, done] { done(bird_); });
+           }}};
 };
 
-TEST(NodeStatusSpec, SaysWhatIsWrong) {
+TEST_F(CalicoNodeStatusTest, ASpecThatIsWrongSaysWhere) {
   const auto read = [](const std::string& spec) {
     return read_node_status_spec(asking("x", spec), "node1");
   };
@@ -152,11 +100,12 @@ TEST(NodeStatusSpec, SaysWhatIsWrong) {
 }
 
 TEST_F(CalicoNodeStatusTest, FillsWhatIsAskedFor) {
-  status_->start();
+  status_.start();
   // The kind comes later than the agent.
-  serve("projectcalico.org");
-  make(kShown, asking("other", "node: node2, classes: [BGP]"));
-  make(kShown, asking("all", "node: node1, classes: [Agent, BGP, Routes], updatePeriodSeconds: 0"));
+  serve_in("projectcalico.org");
+  create(kShown, asking("other", "node: node2, classes: [BGP]"));
+  create(kShown,
+         asking("all", "node: node1, classes: [Agent, BGP, Routes], updatePeriodSeconds: 0"));
   ASSERT_TRUE(until_told(kShown, "all"));
   json::value told = status_of(kShown, "all");
   EXPECT_THAT(std::string(jsonio::get_string(told, {"lastUpdated"})),
@@ -183,10 +132,9 @@ TEST_F(CalicoNodeStatusTest, FillsWhatIsAskedFor) {
 
   // Another spec: what is asked no more goes. BIRD does not run.
   bgp_ = yaml("{state: not-needed}").as_object();
-  const auto changed = admin_->patch(std::string(kShown) + "/all", kube::kMergePatch,
-                                     yaml("{spec: {classes: [Agent, Routes]}}"));
-  ASSERT_TRUE(changed) << changed.error().message;
-  ASSERT_TRUE(until([&] { return jsonio::get(status_of(kShown, "all"), {"bgp"}) == nullptr; }));
+  merge(std::string(kShown) + "/all", yaml("{spec: {classes: [Agent, Routes]}}"));
+  ASSERT_TRUE(
+      until_server([&] { return jsonio::get(status_of(kShown, "all"), {"bgp"}) == nullptr; }));
   told = status_of(kShown, "all");
   EXPECT_EQ(*jsonio::get(told, {"agent", "birdV6"}), yaml("{state: NotReady}"));
   EXPECT_EQ(jsonio::get_string(jsonio::get_array(told, {"routes", "routesV4"}).at(0),
@@ -197,39 +145,38 @@ TEST_F(CalicoNodeStatusTest, FillsWhatIsAskedFor) {
 }
 
 TEST_F(CalicoNodeStatusTest, AnswersAgainAtThePeriodUntilItGoes) {
-  serve("crd.projectcalico.org");
-  status_->start();
-  make(kStored, asking("a", "node: node1, classes: [BGP], updatePeriodSeconds: 1"));
+  serve_in("crd.projectcalico.org");
+  status_.start();
+  create(kStored, asking("a", "node: node1, classes: [BGP], updatePeriodSeconds: 1"));
   ASSERT_TRUE(until([&] { return answers_ >= 3; }));
   bgp_["peers"] = json::array();
-  ASSERT_TRUE(until([&] {
+  ASSERT_TRUE(until_server([&] {
     return jsonio::get_int(status_of(kStored, "a"), {"bgp", "numberEstablishedV4"}, -1) == 0;
   }));
   EXPECT_EQ(jsonio::get(status_of(kStored, "a"), {"agent"}), nullptr);
-  ASSERT_TRUE(admin_->remove(std::string(kStored) + "/a"));
-  ASSERT_TRUE(until([&] { return status_->answered() == 0; }));
+  remove(std::string(kStored) + "/a");
+  ASSERT_TRUE(until([&] { return status_.answered() == 0; }));
 }
 
 TEST_F(CalicoNodeStatusTest, BothGroupsAndObjectsThatAreWrong) {
-  serve("projectcalico.org", true);
-  serve("crd.projectcalico.org", true);
-  make(kShown, asking("bad", "node: node1, classes: [Everything], updatePeriodSeconds: 0"));
-  make(kShown, asking("same", "node: node1, classes: [Agent], updatePeriodSeconds: 0"));
-  make(kStored, asking("same", "node: node1, classes: [BGP], updatePeriodSeconds: 0"));
-  make(kStored, asking("stored", "node: node1, classes: [Agent], updatePeriodSeconds: 0"));
-  status_->start();
+  serve_in("projectcalico.org", true);
+  serve_in("crd.projectcalico.org", true);
+  create(kShown, asking("bad", "node: node1, classes: [Everything], updatePeriodSeconds: 0"));
+  create(kShown, asking("same", "node: node1, classes: [Agent], updatePeriodSeconds: 0"));
+  create(kStored, asking("same", "node: node1, classes: [BGP], updatePeriodSeconds: 0"));
+  create(kStored, asking("stored", "node: node1, classes: [Agent], updatePeriodSeconds: 0"));
+  status_.start();
   ASSERT_TRUE(until_told(kShown, "same"));
   ASSERT_TRUE(until_told(kStored, "stored"));
-  EXPECT_EQ(status_->answered(), 2U);
+  EXPECT_EQ(status_.answered(), 2U);
   EXPECT_EQ(status_of(kShown, "bad"), json::value());
   EXPECT_NE(jsonio::get(status_of(kShown, "same"), {"agent"}), nullptr);
 
   // Put right, it is answered; gone where it is shown, the stored one counts.
-  ASSERT_TRUE(admin_->patch(std::string(kShown) + "/bad", kube::kMergePatch,
-                            yaml("{spec: {classes: [Agent]}}")));
+  merge(std::string(kShown) + "/bad", yaml("{spec: {classes: [Agent]}}"));
   ASSERT_TRUE(until_told(kShown, "bad"));
-  ASSERT_TRUE(admin_->remove(std::string(kShown) + "/same"));
-  ASSERT_TRUE(until([&] {
+  remove(std::string(kShown) + "/same");
+  ASSERT_TRUE(until_server([&] {
     return jsonio::get(status_of(kStored, "same"), {"bgp", "numberEstablishedV4"}) != nullptr;
   }));
 }

@@ -1,6 +1,5 @@
 #include "agent/node_address.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netdb.h>
 #include <sys/socket.h>
@@ -12,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/strings.h"
+#include "net/socket_address.h"
 
 namespace caracal::agent {
 namespace {
@@ -53,7 +53,7 @@ std::optional<model::NodeAddress> with_prefix(const std::vector<HostLink>& links
 // The source address of packets to `destination`: connect() of a datagram socket asks the routes.
 Result<net::IpAddr> source_towards(const std::string& destination, net::Family family) {
   addrinfo hints{};
-  hints.ai_family = family == net::Family::kIPv4 ? AF_INET : AF_INET6;
+  hints.ai_family = net::socket_family(family);
   hints.ai_socktype = SOCK_DGRAM;
   addrinfo* found = nullptr;
   if (const int rc = ::getaddrinfo(destination.c_str(), "53", &hints, &found); rc != 0) {
@@ -64,16 +64,10 @@ Result<net::IpAddr> source_towards(const std::string& destination, net::Family f
   const UniqueFd socket(::socket(hints.ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!socket || ::connect(socket.get(), found->ai_addr, found->ai_addrlen) != 0)
     return fail(Errc::kNotFound, fmt::format("there is no route to {}", destination));
-  sockaddr_storage local{};
-  socklen_t length = sizeof local;
-  if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&local), &length) != 0)
+  net::SocketAddress local;
+  if (::getsockname(socket.get(), local.get(), local.room()) != 0)
     return fail(Errc::kKernel, "getsockname failed");
-  if (local.ss_family == AF_INET) {
-    const auto* in = reinterpret_cast<const sockaddr_in*>(&local);
-    return net::IpAddr::from_bytes(&in->sin_addr, 4);
-  }
-  const auto* in = reinterpret_cast<const sockaddr_in6*>(&local);
-  return net::IpAddr::from_bytes(in->sin6_addr.s6_addr, 16);
+  return local.address();
 }
 
 }  // namespace

@@ -1,14 +1,16 @@
 #include "agent/node_annotations.h"
 
 #include "base/log.h"
-#include "jsonio/json.h"
 
 namespace caracal::agent {
 
-NodeAnnotations::NodeAnnotations(kube::Client& client, std::string node)
-    : client_(client),
-      node_(std::move(node)),
-      backoff_({.first = event::Duration(500), .longest = event::Duration(30'000)}) {}
+NodeAnnotations::NodeAnnotations(kube::Client& client, const std::string& node)
+    : writer_(client,
+              {.what = "node annotations",
+               .path = kube::resource_path("v1", "", "nodes", node),
+               .type = kube::kMergePatch,
+               .backoff = {.first = event::Duration(500), .longest = event::Duration(30'000)}},
+              {.attempt = [this] { attempt(); }, .written = [this] { written(); }}) {}
 
 void NodeAnnotations::want(std::string_view key, std::optional<std::string> value) {
   const auto found = wanted_.find(key);
@@ -19,7 +21,7 @@ void NodeAnnotations::want(std::string_view key, std::optional<std::string> valu
 
 void NodeAnnotations::seen(const model::Labels& annotations) {
   seen_ = annotations;
-  seen_meanwhile_ = true;
+  seen_since_ = true;
   known_ = true;
   look();
 }
@@ -35,56 +37,33 @@ NodeAnnotations::Wanted NodeAnnotations::missing() const {
   return out;
 }
 
-// Once a turn: several keys go out together.
+// In the next turn of the loop: several keys go out together.
 void NodeAnnotations::look() {
-  if (scheduled_ || !known_ || writing_ || retry_.active() || missing().empty()) return;
-  scheduled_ = true;
-  client_.loop().post([this] {
-    scheduled_ = false;
-    write();
-  });
+  if (known_ && !missing().empty()) writer_.attempt_in(event::Duration(0));
 }
 
-void NodeAnnotations::write() {
-  const Wanted patch = missing();
-  if (patch.empty() || writing_) return;
+void NodeAnnotations::attempt() {
+  sent_ = missing();
+  if (sent_.empty()) return writer_.rest();
   json::object annotations;
-  for (const auto& [key, value] : patch) {
+  for (const auto& [key, value] : sent_)
     annotations[key] = value ? json::value(*value) : json::value(nullptr);
-  }
-  kube::Request request;
-  request.method = "PATCH";
-  request.path = kube::resource_path("v1", "", "nodes", node_);
-  request.content_type = std::string(kube::kMergePatch);
-  request.body =
-      jsonio::to_string(json::object{{"metadata", json::object{{"annotations", annotations}}}});
-  writing_ = true;
-  seen_meanwhile_ = false;
-  call_ = client_.request(std::move(request), [this, patch](const Result<kube::Response>& answer) {
-    writing_ = false;
-    if (answer) {
-      error_.clear();
-      backoff_.reset();
-      for (const auto& [key, value] : patch) {
-        log::info("node annotation", {{"key", key}, {"value", value.value_or("(none)")}});
-        // The watch tells it again; what it has told already is newer than this answer may be.
-        if (seen_meanwhile_) continue;
-        if (value) {
-          seen_[key] = *value;
-        } else {
-          seen_.erase(key);
-        }
-      }
-      return look();
+  seen_since_ = false;
+  writer_.send({{"metadata", json::object{{"annotations", std::move(annotations)}}}});
+}
+
+void NodeAnnotations::written() {
+  for (const auto& [key, value] : sent_) {
+    log::info("node annotation", {{"key", key}, {"value", value.value_or("(none)")}});
+    // The watch tells it again; what it has told already is newer than this answer may be.
+    if (seen_since_) continue;
+    if (value) {
+      seen_[key] = *value;
+    } else {
+      seen_.erase(key);
     }
-    if (error_ != answer.error().message)
-      log::warn("node annotations not written", {{"error", answer.error().message}});
-    error_ = answer.error().message;
-    retry_ = client_.loop().after(backoff_.next(), [this] {
-      retry_.reset();
-      look();
-    });
-  });
+  }
+  look();
 }
 
 }  // namespace caracal::agent

@@ -9,9 +9,7 @@
 #include <optional>
 #include <string>
 
-#include "event/backoff.h"
-#include "event/loop.h"
-#include "kube/client.h"
+#include "agent/patch_writer.h"
 #include "model/object.h"
 
 namespace caracal::agent {
@@ -20,7 +18,7 @@ class NodeAnnotations {
  public:
   using Wanted = std::map<std::string, std::optional<std::string>, std::less<>>;
 
-  NodeAnnotations(kube::Client& client, std::string node);
+  NodeAnnotations(kube::Client& client, const std::string& node);
 
   // Adds to, or changes, what is wanted.
   void want(std::string_view key, std::optional<std::string> value);
@@ -30,25 +28,20 @@ class NodeAnnotations {
   // All that is wanted has been seen.
   bool settled() const { return known_ && missing().empty(); }
   // Why the last attempt failed; empty: it did not.
-  const std::string& error() const { return error_; }
+  const std::string& error() const { return writer_.error(); }
 
  private:
   Wanted missing() const;
   void look();
-  void write();
+  void attempt();
+  void written();
 
-  kube::Client& client_;
-  std::string node_;
   Wanted wanted_;
   model::Labels seen_;
   bool known_ = false;
-  bool scheduled_ = false;
-  bool writing_ = false;
-  bool seen_meanwhile_ = false;  // the watch has told since the patch was sent
-  std::string error_;
-  event::Backoff backoff_;
-  event::Handle retry_;
-  kube::Call call_;
+  Wanted sent_;
+  bool seen_since_ = false;  // since it was sent
+  PatchWriter writer_;
 };
 
 }  // namespace caracal::agent

@@ -1,7 +1,7 @@
 #include "agent/node_condition.h"
 
-#include "agent/api_time.h"
 #include "base/log.h"
+#include "base/timestamp.h"
 
 namespace caracal::agent {
 namespace {
@@ -27,7 +27,13 @@ std::string in_short(const std::vector<std::string>& problems) {
 }  // namespace
 
 NodeCondition::NodeCondition(kube::Client& client, NodeConditionOptions options)
-    : client_(client), options_(std::move(options)), backoff_(options_.backoff) {}
+    : options_(std::move(options)),
+      writer_(client,
+              {.what = "node conditions",
+               .path = kube::resource_path("v1", "", "nodes", options_.node) + "/status",
+               .type = kube::kStrategicMergePatch,
+               .backoff = options_.backoff},
+              {.attempt = [this] { attempt(); }, .written = [this] { written(); }}) {}
 
 void NodeCondition::tell(bool ready, const std::vector<std::string>& problems) {
   if (ready) {
@@ -44,7 +50,7 @@ void NodeCondition::tell(bool ready, const std::vector<std::string>& problems) {
 void NodeCondition::seen(std::string_view name, const json::value* node) {
   if (name != options_.node) return;
   seen_.clear();
-  seen_meanwhile_ = true;
+  seen_since_ = true;
   known_ = node != nullptr;
   if (!known_) return;
   for (const json::value& one : jsonio::get_array(*node, {"status", "conditions"})) {
@@ -75,16 +81,15 @@ NodeCondition::Conditions NodeCondition::missing() const {
 
 // What comes and goes within the wait is not told at all.
 void NodeCondition::look() {
-  if (!known_ || writing_ || timer_.active() || missing().empty()) return;
-  timer_ = client_.loop().after(options_.debounce, [this] { write(); });
+  if (known_ && !missing().empty()) writer_.attempt_in(options_.debounce);
 }
 
-void NodeCondition::write() {
-  Conditions patch = missing();
-  if (!known_ || writing_ || patch.empty()) return;
-  const std::string now = api_time_now();
+void NodeCondition::attempt() {
+  sent_ = missing();
+  if (!known_ || sent_.empty()) return writer_.rest();
+  const std::string now = rfc3339_now();
   json::array conditions;
-  for (auto& [type, condition] : patch) {
+  for (auto& [type, condition] : sent_) {
     const auto there = seen_.find(type);
     const bool same = there != seen_.end() && there->second.status == condition.status &&
                       !there->second.since.empty();
@@ -96,32 +101,18 @@ void NodeCondition::write() {
                                       {"lastHeartbeatTime", now},
                                       {"lastTransitionTime", condition.since}});
   }
-  kube::Request request;
-  request.method = "PATCH";
-  request.path = kube::resource_path("v1", "", "nodes", options_.node) + "/status";
-  request.content_type = std::string(kube::kStrategicMergePatch);
-  request.body =
-      jsonio::to_string(json::object{{"status", json::object{{"conditions", conditions}}}});
-  writing_ = true;
-  seen_meanwhile_ = false;
-  call_ = client_.request(std::move(request), [this, patch](const Result<kube::Response>& answer) {
-    writing_ = false;
-    if (answer) {
-      error_.clear();
-      backoff_.reset();
-      for (const auto& [type, condition] : patch) {
-        log::info("node condition",
-                  {{"type", type}, {"status", condition.status}, {"message", condition.message}});
-        // The watch tells it, too, and may have told already what came after it.
-        if (!seen_meanwhile_) seen_.insert_or_assign(type, condition);
-      }
-      return look();
-    }
-    if (error_ != answer.error().message)
-      log::warn("node conditions not written", {{"error", answer.error().message}});
-    error_ = answer.error().message;
-    timer_ = client_.loop().after(backoff_.next(), [this] { write(); });
-  });
+  seen_since_ = false;
+  writer_.send({{"status", json::object{{"conditions", std::move(conditions)}}}});
+}
+
+void NodeCondition::written() {
+  for (const auto& [type, condition] : sent_) {
+    log::info("node condition",
+              {{"type", type}, {"status", condition.status}, {"message", condition.message}});
+    // The watch tells it, too, and may have told already what came after it.
+    if (!seen_since_) seen_.insert_or_assign(type, condition);
+  }
+  look();
 }
 
 }  // namespace caracal::agent

@@ -15,10 +15,7 @@
 #include <string_view>
 #include <vector>
 
-#include "event/backoff.h"
-#include "event/loop.h"
-#include "jsonio/json.h"
-#include "kube/client.h"
+#include "agent/patch_writer.h"
 
 namespace caracal::agent {
 
@@ -40,9 +37,9 @@ class NodeCondition {
   void seen(std::string_view name, const json::value* node);
 
   // All that is to be told has been seen, and nothing is under way.
-  bool settled() const { return known_ && !writing_ && missing().empty(); }
+  bool settled() const { return known_ && !writer_.trying() && missing().empty(); }
   // Why the last attempt failed; empty: it did not.
-  const std::string& error() const { return error_; }
+  const std::string& error() const { return writer_.error(); }
 
  private:
   struct Condition {
@@ -56,19 +53,16 @@ class NodeCondition {
   void want(std::string_view type, Condition condition);
   Conditions missing() const;
   void look();
-  void write();
+  void attempt();
+  void written();
 
-  kube::Client& client_;
   NodeConditionOptions options_;
   Conditions wanted_;
   Conditions seen_;
   bool known_ = false;
-  bool writing_ = false;
-  bool seen_meanwhile_ = false;  // while writing
-  std::string error_;
-  event::Backoff backoff_;
-  event::Handle timer_;  // debounce, or the wait after a failure
-  kube::Call call_;
+  Conditions sent_;
+  bool seen_since_ = false;  // since it was sent
+  PatchWriter writer_;
 };
 
 }  // namespace caracal::agent

@@ -26,22 +26,6 @@ constexpr int kRouteLine = 1007;  // BIRD's reply_codes
 
 using LinkNames = std::map<uint32_t, std::string>;
 
-std::string_view word(RouteType type) {
-  switch (type) {
-    case RouteType::kUnicast:
-      return "";
-    case RouteType::kBlackhole:
-      return "blackhole";
-    case RouteType::kUnreachable:
-      return "unreachable";
-    case RouteType::kProhibit:
-      return "prohibit";
-    case RouteType::kThrow:
-      return "throw";
-  }
-  return "";
-}
-
 std::string address_text(std::span<const std::byte> bytes) {
   if (bytes.size() != 4 && bytes.size() != 16) return {};
   return net::IpAddr::from_bytes(bytes.data(), bytes.size()).to_string();
@@ -87,7 +71,7 @@ void add_kernel_route(const nlmsghdr* message, const LinkNames& links,
   route.destination = parsed->key.destination;
   route.protocol = parsed->protocol;
   if (parsed->route.type != RouteType::kUnicast) {
-    route.interface = word(parsed->route.type);
+    route.interface = to_string(parsed->route.type);
     out.push_back(std::move(route));
     return;
   }

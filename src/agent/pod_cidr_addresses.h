@@ -1,5 +1,8 @@
 // PodCidrAddresses: addresses from the node's own spec.podCIDRs, as the CNI plugin host-local gives
 // them: nothing but the node knows of them, and nobody has to be asked.
+//
+// On the calculation loop, as AddressSource of CniService. The LeaseBook is the only record: an
+// address is taken while it is there, whatever the API says.
 #pragma once
 
 #include "agent/address_source.h"

@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <ctime>
 
 #include "base/log.h"
 #include "base/sha1.h"
+#include "base/timestamp.h"
 
 namespace caracal::agent {
 namespace {
@@ -14,14 +14,6 @@ namespace {
 constexpr std::string_view kComponent = "caracal";
 // Of Event.message in the API.
 constexpr size_t kLongestMessage = 1'024;
-
-std::string now_text() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  ::gmtime_r(&now, &parts);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", parts.tm_year + 1900, parts.tm_mon + 1,
-                     parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
-}
 
 // A name of our own: other implementations may write theirs beside it.
 constexpr std::string_view kCondition = "caracal.io/Enforced";
@@ -170,7 +162,7 @@ void PolicyStatus::note(const calico::Collection& collection, const model::Objec
   const Key key{&collection, name};
   auto request = object == nullptr
                      ? std::nullopt
-                     : status_request(collection, findings, *object, options_.node, now_text());
+                     : status_request(collection, findings, *object, options_.node, rfc3339_now());
   if (!request) {
     pending_.erase(key);
     return;

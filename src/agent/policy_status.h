@@ -5,8 +5,8 @@
 // Fed by ClusterWatch (on_findings), on its loop. Every node's agent sees the same objects, so all
 // would write the same. Each waits a random while and writes only what is still missing then: a
 // condition that differs from the one the object has, guarded by its resourceVersion; an Event
-// whose name follows from its text, so that a second one is refused. At most one request a
-// kInterval.
+// whose name follows from its text, so that a second one is refused. At most one request in
+// PolicyStatusOptions::interval.
 #pragma once
 
 #include <functional>

@@ -1,10 +1,10 @@
 // ServedCollections: which of the collections that policy may depend on the API server serves now.
 //
-// Asks for discovery again and again: a CRD may be installed, or go, at any time. A watch of the
-// definitions tells when, so that it is known within a second; where that is not allowed or breaks
-// down, the period is what remains. A group whose
+// On the client's loop; read by ClusterWatch. Asks for discovery again and again: a CRD may be
+// installed, or go, at any time. A watch of the definitions tells when, so that it is known within
+// a second; where that is not allowed or breaks down, the period is what remains. A group whose
 // answer fails (an aggregated API server that is down) counts as it did before: not served, at the
-// start, so that nobody waits for a server that may itself run in pods. On the client's loop.
+// start, so that nobody waits for a server that may itself run in pods.
 #pragma once
 
 #include <functional>

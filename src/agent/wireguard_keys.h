@@ -1,5 +1,6 @@
 // The node's WireGuard key pair (Curve25519, RFC 7748), kept in the state folder so that peers do
-// not have to learn a new one after every restart.
+// not have to learn a new one after every restart. Read by TunnelAddresses, which tells the public
+// half, and by the tunnel driver, which sets devices up with the secret one; from any thread.
 #pragma once
 
 #include <string>

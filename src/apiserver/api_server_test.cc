@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "apiserver/test_client.h"
+#include "apiserver/testing/api_fixture.h"
 
 namespace caracal::apiserver {
 namespace {
@@ -17,12 +18,9 @@ class ApiServerTest : public ::testing::Test {
   void SetUp() override { start({}); }
 
   void start(ApiServerOptions options) {
-    options.listeners = {{"127.0.0.1", 0, false}};
     options.anonymous_admin = true;
     options.bundled_crds = false;
-    auto server = ApiServer::start(std::move(options));
-    ASSERT_TRUE(server) << server.error().message;
-    server_ = std::move(*server);
+    server_ = testing::start_server(std::move(options));
     client_ = std::make_unique<TestClient>(server_->local_url());
   }
 

@@ -1,6 +1,5 @@
 #include "apiserver/http_server.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "net/socket_address.h"
 
 namespace caracal::apiserver {
 namespace {
@@ -30,11 +30,8 @@ std::unique_ptr<HttpServer> serve() {
 
 UniqueFd connect_to(uint16_t port) {
   UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+  const net::SocketAddress address(net::IpAddr::v4(INADDR_LOOPBACK), port);
+  if (connect(fd.get(), address.get(), address.size()) != 0) {
     return {};
   }
   return fd;

@@ -115,17 +115,20 @@ class KubectlTest : public ::testing::TestWithParam<std::string> {
     if (!ns_.empty()) kubectl({"delete", "namespace", ns_, "--wait=false"});
   }
 
+  std::vector<std::string> environment(const std::string& editor = {}) const {
+    // One discovery cache for each kubectl: they are of different formats.
+    return {"KUBECONFIG=" + folder_ + "/kubeconfig", "PATH=/usr/bin:/bin",
+            fmt::format("HOME={}/home-{}", folder_, std::hash<std::string>{}(GetParam())),
+            "EDITOR=" + editor};
+  }
   CommandOutput kubectl(std::vector<std::string> arguments, const std::string& input = {},
                         const std::string& editor = {}) const {
     Command command;
     command.argv = {GetParam(), "-n", ns_};
     command.argv.insert(command.argv.end(), arguments.begin(), arguments.end());
     command.input = input;
-    // One discovery cache for each kubectl: they are of different formats.
-    command.environment = {
-        {"KUBECONFIG=" + folder_ + "/kubeconfig", "PATH=/usr/bin:/bin",
-         fmt::format("HOME={}/home-{}", folder_, std::hash<std::string>{}(GetParam())),
-         "EDITOR=" + editor}};
+    command.environment = environment(editor);
+    command.timeout = std::chrono::minutes(3);
     auto output = run(command);
     if (!output) return {.exit_code = -1, .out = {}, .err = output.error().message};
     return std::move(*output);
@@ -287,13 +290,21 @@ TEST_P(KubectlTest, WatchesAndWaits) {
   const TestClient node(server_->local_url(), server_->admin_token());
   const std::string path = fmt::format("/api/v1/namespaces/{}/pods/web", ns_);
   const auto wait_for_watches = [](size_t count) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     while (server_->watches() < count && std::chrono::steady_clock::now() < deadline)
       std::this_thread::yield();
   };
   const size_t before = server_->watches();
-  auto watching = std::async(std::launch::async, [this] {
-    return kubectl({"get", "pods", "-w", "--request-timeout=15s"});
+  // It would watch for ever: the shell ends it when it has seen what is awaited.
+  const std::string seen = fmt::format("{}/{}-watched", folder_, ns_);
+  auto watching = std::async(std::launch::async, [this, &seen] {
+    return run({.argv = {"sh", "-c",
+                         "file=$1; shift; \"$@\" >$file & i=0; "
+                         "until grep -q Running $file || [ $((i += 1)) -gt 600 ]; do sleep 0.1; "
+                         "done; kill $!; wait; cat $file",
+                         "watch", seen, GetParam(), "-n", ns_, "get", "pods", "-w"},
+                .environment = environment(),
+                .timeout = std::chrono::minutes(3)});
   });
   wait_for_watches(before + 1);
   auto waiting = std::async(std::launch::async, [this] {
@@ -309,7 +320,9 @@ TEST_P(KubectlTest, WatchesAndWaits) {
   const CommandOutput ready = waiting.get();
   EXPECT_EQ(ready.exit_code, 0) << ready.err;
   EXPECT_THAT(ready.out, HasSubstr("pod/web condition met"));
-  EXPECT_THAT(watching.get().out, AllOf(HasSubstr("Pending"), HasSubstr("Running")));
+  const auto watched = watching.get();
+  ASSERT_TRUE(watched) << watched.error().message;
+  EXPECT_THAT(watched->out, AllOf(HasSubstr("Pending"), HasSubstr("Running")));
 }
 
 TEST_P(KubectlTest, Explains) {
@@ -330,7 +343,7 @@ TEST_P(KubectlTest, Explains) {
 
 TEST_P(KubectlTest, CustomResources) {
   out({"apply", "-f", "-"}, kCrd);
-  out({"wait", "--for=condition=established", "crd/gadgets.example.com", "--timeout=20s"});
+  out({"wait", "--for=condition=established", "crd/gadgets.example.com", "--timeout=60s"});
   const std::string gadget =
       "apiVersion: example.com/v1\nkind: Gadget\nmetadata: {name: g}\nspec: {size: 3}\n";
   EXPECT_EQ(out({"apply", "-f", "-"}, gadget), "gadget.example.com/g created\n");

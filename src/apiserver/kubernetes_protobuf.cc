@@ -1,7 +1,6 @@
 #include "apiserver/kubernetes_protobuf.h"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
 
 #include <chrono>
 #include <map>
@@ -9,6 +8,7 @@
 
 #include "apimachinery/age.h"
 #include "apiserver/protobuf_messages.h"
+#include "kube/base64.h"
 
 namespace caracal::apiserver {
 namespace {
@@ -84,14 +84,6 @@ class WireReader {
   std::string_view rest_;
 };
 
-std::string base64(std::string_view bytes) {
-  std::string text(4 * ((bytes.size() + 2) / 3), '\0');
-  EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                  reinterpret_cast<const unsigned char*>(bytes.data()),
-                  static_cast<int>(bytes.size()));
-  return text;
-}
-
 // Integer or text of one field number in a small message; the last one counts.
 struct SmallMessage {
   std::map<uint32_t, WireField> fields;
@@ -133,7 +125,7 @@ Result<json::value> decode_value(const ProtobufField& type, const WireField& wir
     case ProtobufType::kString:
       return text(wire.bytes);
     case ProtobufType::kBytes:
-      return text(base64(wire.bytes));
+      return text(kube::encode_base64(wire.bytes));
     case ProtobufType::kBool:
       return wire.integer == 0 && !keeps_zero ? json::value() : json::value(wire.integer != 0);
     case ProtobufType::kInt:

@@ -14,6 +14,7 @@
 #include <memory>
 
 #include "base/file.h"
+#include "kube/base64.h"
 
 namespace caracal::apiserver {
 namespace {
@@ -179,14 +180,6 @@ bool server_usable(const Pki& pki, const std::vector<std::string>& names) {
   return true;
 }
 
-std::string base64(std::string_view bytes) {
-  std::string text(4 * ((bytes.size() + 2) / 3), '\0');
-  EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                  reinterpret_cast<const unsigned char*>(bytes.data()),
-                  static_cast<int>(bytes.size()));
-  return text;
-}
-
 }  // namespace
 
 Result<Pki> make_pki(const std::vector<std::string>& names) {
@@ -222,7 +215,8 @@ Result<Pki> load_or_make_pki(const std::string& folder, const std::vector<std::s
 std::string make_kubeconfig(std::string_view server_url, std::string_view ca,
                             std::string_view token) {
   std::string trust;
-  if (!ca.empty()) trust = fmt::format("    certificate-authority-data: {}\n", base64(ca));
+  if (!ca.empty())
+    trust = fmt::format("    certificate-authority-data: {}\n", kube::encode_base64(ca));
   std::string user =
       token.empty() ? "  user: {}\n" : fmt::format("  user:\n    token: {}\n", token);
   return fmt::format(

@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/strings.h"
 
@@ -94,6 +95,15 @@ TestWatch::TestWatch(const TestClient& client, std::string path, std::vector<std
           watch->socket_ = socket;
           return watch->stop_ ? CURL_SOCKOPT_ERROR : CURL_SOCKOPT_OK;
         });
+    // A descriptor that is closed may be another's at once: not to be shut down by the destructor.
+    curl.set(CURLOPT_CLOSESOCKETDATA, this);
+    curl_easy_setopt(
+        curl.handle, CURLOPT_CLOSESOCKETFUNCTION, +[](void* self, curl_socket_t socket) {
+          auto* watch = static_cast<TestWatch*>(self);
+          const std::lock_guard lock(watch->mutex_);
+          if (watch->socket_ == socket) watch->socket_ = -1;
+          return close(socket);
+        });
     curl.set(CURLOPT_WRITEDATA, this);
     curl_easy_setopt(
         curl.handle, CURLOPT_WRITEFUNCTION,
@@ -140,7 +150,7 @@ std::optional<TestWatch::Line> TestWatch::next(std::chrono::milliseconds patienc
 
 bool TestWatch::ended() {
   std::unique_lock lock(mutex_);
-  return changed_.wait_for(lock, std::chrono::seconds(10), [this] { return ended_; });
+  return changed_.wait_for(lock, std::chrono::seconds(60), [this] { return ended_; });
 }
 
 }  // namespace caracal::apiserver

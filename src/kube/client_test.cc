@@ -22,7 +22,7 @@ using testing::ScriptedServer;
 using namespace std::chrono_literals;
 using Exchange = ScriptedServer::Exchange;
 
-constexpr event::Duration kLimit = 20s;
+constexpr event::Duration kLimit = 60s;
 
 // Sends one request and waits for its answer.
 Result<Response> ask(event::Loop& loop, Client& client, Request request) {

@@ -19,7 +19,7 @@ using ::testing::UnorderedElementsAre;
 using namespace std::chrono_literals;
 using Exchange = ScriptedServer::Exchange;
 
-constexpr event::Duration kLimit = 20s;
+constexpr event::Duration kLimit = 60s;
 
 std::string pod(const std::string& name, const std::string& version) {
   return R"({"kind":"Pod","metadata":{"namespace":"dev","name":")" + name + R"(","uid":"u-)" +

@@ -43,7 +43,7 @@ Result<std::string> act_on_agent(const Lab& lab, const std::string& node, AgentA
   CARACAL_TRY(poke_supervisor());
   std::string why;
   std::optional<Process> now;
-  const bool ready = wait_until(std::chrono::seconds(20), [&] {
+  const bool ready = wait_until(std::chrono::seconds(60), [&] {
     now = read_record(record);
     if (!now || (end && now == old) || !alive(*now)) return false;
     const Status answer = ask_agent(lab.paths.node_socket(node));
@@ -52,7 +52,7 @@ Result<std::string> act_on_agent(const Lab& lab, const std::string& node, AgentA
   });
   if (!ready)
     return fail(Errc::kTimeout,
-                fmt::format("the agent of {} is not ready after 20 s: {}", node, why));
+                fmt::format("the agent of {} is not ready after 60 s: {}", node, why));
   const auto time = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begun);
   if (!end) return fmt::format("agent of {} runs (pid {})", node, now->pid);
   return fmt::format("agent of {} {} (pid {}), started again (pid {}), ready after {} ms", node,

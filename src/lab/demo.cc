@@ -21,10 +21,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::milliseconds kChangeLimit{10'000};
+constexpr std::chrono::milliseconds kChangeLimit{30'000};
 constexpr std::chrono::milliseconds kNoTime{0};
-constexpr std::chrono::milliseconds kCutLimit{6000};  // a connection that a step must end
-constexpr std::chrono::milliseconds kSettleLimit{3'000};
+constexpr std::chrono::milliseconds kCutLimit{30'000};  // a connection that a step must end
+constexpr std::chrono::milliseconds kSettleLimit{20'000};
 
 // Each reason once.
 void leave_out(StepReport& report, std::string reason) {
@@ -73,7 +73,7 @@ CommandReport DemoRun::run_command(const WalkCommand& command, bool preparation)
     if (!replaced) environment.emplace_back(ours);
   }
   child.environment = std::move(environment);
-  child.timeout = std::chrono::seconds(90);
+  child.timeout = std::chrono::seconds(180);
   const auto begun = Clock::now();
   const auto result = run(child);
   report.time = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begun);

@@ -1,4 +1,5 @@
 // Demo: runs the walk-through on a live lab: commands by the shell, packets by probes.
+// Blocking; for the command line, which prints what it narrates.
 #pragma once
 
 #include <functional>

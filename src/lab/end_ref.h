@@ -1,4 +1,5 @@
-// EndRef: how people and the walk-through name one end of a connection in a lab.
+// EndRef: how people and the walk-through name one end of a connection in a lab. Pure; which pod or
+// address it is at the moment, LabView says.
 //
 //   dev/pod1                     a pod
 //   node/node1                   a node

@@ -193,9 +193,7 @@ void add_fault_commands(CLI::App& parent, cli::Action& chosen) {
   {
     const auto made =
         add("list", "what is wrong on purpose at this moment", "  caracal lab fault list", list);
-    made.first->add_option("-o,--output", made.second->format, "table, json or yaml")
-        ->check(CLI::IsMember({"table", "json", "yaml"}))
-        ->capture_default_str();
+    add_format_option(*made.first, made.second->format);
   }
 }
 

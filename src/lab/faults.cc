@@ -255,8 +255,10 @@ Result<std::string> act_on_bird(const Lab& lab, const std::string& node, BirdAct
   }
   switch (action) {
     case BirdAction::kStop:
-      return fmt::format("BIRD of {} (pid {}) frozen: its peers hear nothing more of it", node,
-                         birds.front().pid);
+      return fmt::format(
+          "BIRD of {} (pid {}) frozen: its peers hear nothing more of it, until its agent "
+          "notices, kills it and starts another (half a minute)",
+          node, birds.front().pid);
     case BirdAction::kStart:
       return fmt::format("BIRD of {} (pid {}) goes on", node, birds.front().pid);
     case BirdAction::kKill:
@@ -283,7 +285,7 @@ Result<std::string> act_on_router(const Lab& lab, const std::string& name, bool 
   const auto supervisor = read_record(lab.paths.pid("supervisor"));
   if (!supervisor) return fail(Errc::kNotFound, "the lab's supervisor does not run");
   CARACAL_TRY(send_signal(*supervisor, SIGUSR1));
-  const bool done = wait_until(std::chrono::seconds(10), [&] {
+  const bool done = wait_until(std::chrono::seconds(60), [&] {
     for (const char* program : {"zebra", "bgpd"}) {
       const auto process = read_record(lab.paths.pid(fmt::format("{}-{}", program, name)));
       if ((process && alive(*process)) == stop) return false;
@@ -292,7 +294,7 @@ Result<std::string> act_on_router(const Lab& lab, const std::string& name, bool 
   });
   if (!done) {
     return fail(Errc::kTimeout,
-                fmt::format("FRR of {} {} after 10 s", name, stop ? "still runs" : "does not run"));
+                fmt::format("FRR of {} {} after 60 s", name, stop ? "still runs" : "does not run"));
   }
   return fmt::format("FRR of {} {}", name, stop ? "stopped" : "runs");
 }

@@ -43,8 +43,9 @@ Status heal_all(const Lab& lab);
 // The nftables ruleset of the fabric's namespace. Pure.
 std::string faults_ruleset(const Plan& plan, const std::vector<Fault>& faults);
 
-// BIRD of a node: kStop freezes it (SIGSTOP; ended, its agent would start it again at once), kStart
-// lets it go on, kKill ends it. Returns what was done in words.
+// BIRD of a node: kStop freezes it (SIGSTOP; ended, its agent would start it again at once, and a
+// frozen one that gives no answer for a while it ends and starts again), kStart lets it go on,
+// kKill ends it. Returns what was done in words.
 enum class BirdAction { kStop, kStart, kKill };
 Result<std::string> act_on_bird(const Lab& lab, const std::string& node, BirdAction action);
 // FRR of a router: away until it is started again.

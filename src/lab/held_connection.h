@@ -1,6 +1,6 @@
 // HeldConnection: one TCP connection to a pod that is used all the time, to see whether something
 // that is done meanwhile disturbs it. Sends a small HTTP request every few milliseconds and waits
-// for its answer.
+// for its answer, on a thread of its own that ends with it.
 #pragma once
 
 #include <chrono>

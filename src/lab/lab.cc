@@ -1,9 +1,7 @@
 #include "lab/lab.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <netinet/in.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -18,6 +16,7 @@
 #include "lab/lab_parts.h"
 #include "lab/network.h"
 #include "lab/routing.h"
+#include "net/socket_address.h"
 
 namespace caracal::lab {
 namespace {
@@ -27,28 +26,15 @@ namespace fs = std::filesystem;
 constexpr std::chrono::milliseconds kProcessGrace{1'500};
 
 // 6443 where it is free on every address, else one the kernel gives.
-Result<uint16_t> choose_api_port(bool ipv4) {
+Result<uint16_t> choose_api_port(net::Family family) {
   for (const uint16_t wanted : {uint16_t{6443}, uint16_t{0}}) {
-    const UniqueFd fd(::socket(ipv4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    net::SocketAddress address(net::IpAddr::first(family), wanted);
+    const UniqueFd fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (!fd) return fail_errno(errno, "socket");
     const int on = 1;
     ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    sockaddr_storage address{};
-    socklen_t length = sizeof(sockaddr_in);
-    if (ipv4) {
-      auto* v4 = reinterpret_cast<sockaddr_in*>(&address);
-      v4->sin_family = AF_INET;
-      v4->sin_port = htons(wanted);
-    } else {
-      auto* v6 = reinterpret_cast<sockaddr_in6*>(&address);
-      v6->sin6_family = AF_INET6;
-      v6->sin6_port = htons(wanted);
-      length = sizeof *v6;
-    }
-    if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), length) != 0) continue;
-    if (::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &length) != 0) continue;
-    return ntohs(ipv4 ? reinterpret_cast<sockaddr_in*>(&address)->sin_port
-                      : reinterpret_cast<sockaddr_in6*>(&address)->sin6_port);
+    if (::bind(fd.get(), address.get(), address.size()) != 0) continue;
+    if (::getsockname(fd.get(), address.get(), address.room()) == 0) return address.port();
   }
   return fail(Errc::kExhausted, "no free port for the API server");
 }
@@ -147,7 +133,9 @@ Result<Lab> lab_up(Topology topology, const std::string& state_dir, const Progra
   CARACAL_TRY(check_routing_programs(topology));
   CARACAL_ASSIGN(const std::vector<net::Cidr> taken, host_prefixes());
   CARACAL_ASSIGN(lab.plan, make_plan(std::move(topology), taken));
-  CARACAL_ASSIGN(lab.plan.api_port, choose_api_port(lab.plan.topology.has(net::Family::kIPv4)));
+  CARACAL_ASSIGN(lab.plan.api_port,
+                 choose_api_port(lab.plan.topology.has(net::Family::kIPv4) ? net::Family::kIPv4
+                                                                           : net::Family::kIPv6));
 
   std::error_code error;
   lab.paths.root = default_folder(name);

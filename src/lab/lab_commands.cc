@@ -19,6 +19,10 @@
 namespace caracal::lab {
 namespace {
 
+// As parse_end() reads it.
+constexpr const char* kWhere =
+    "NAMESPACE/POD, POD, node/NAME, node-of:POD, other-node:POD or outside:ADDRESS";
+
 void print_progress(const std::string& line) {
   fmt::print("  {}\n", line);
   std::fflush(stdout);
@@ -148,16 +152,14 @@ Result<int> status(const std::string& name, const std::string& format_name) {
 
 Result<int> exec(const std::string& name, const std::string& ns, const std::string& where,
                  const std::vector<std::string>& command) {
-  CARACAL_ASSIGN(const Lab lab, find_lab(name));
   CARACAL_ASSIGN(const EndRef ref, parse_end(where, ns));
-  model::World world;
-  if (ref.kind != EndRef::Kind::kNode && ref.kind != EndRef::Kind::kOutside) {
-    CARACAL_ASSIGN(kube::ClusterAccess access, access_of(lab));
-    kube::BlockingClient client(std::move(access));
-    CARACAL_ASSIGN(cli::LoadedWorld loaded, cli::load_world(client));
-    world = std::move(loaded.world);
+  Present present;
+  if (ref.kind == EndRef::Kind::kNode || ref.kind == EndRef::Kind::kOutside) {
+    CARACAL_ASSIGN(present.lab, find_lab(name));  // also without an API server
+  } else {
+    CARACAL_ASSIGN(present, look_at(name));
   }
-  CARACAL_ASSIGN(const ResolvedEnd end, LabView(lab.plan, world).resolve(ref));
+  CARACAL_ASSIGN(const ResolvedEnd end, LabView(present.lab.plan, present.world).resolve(ref));
   if (end.netns.empty())
     return fail(Errc::kInvalid, where + ": an address is no place to run a command in");
   return run_interactive(command, end.netns, {});
@@ -168,10 +170,8 @@ Result<int> agent(const std::string& name, const std::string& action, const std:
   std::string node = where;
   if (where.find(':') != std::string::npos || where.find('/') != std::string::npos) {
     CARACAL_ASSIGN(const EndRef ref, parse_end(where));
-    CARACAL_ASSIGN(kube::ClusterAccess access, access_of(lab));
-    kube::BlockingClient client(std::move(access));
-    CARACAL_ASSIGN(const cli::LoadedWorld loaded, cli::load_world(client));
-    CARACAL_ASSIGN(const ResolvedEnd end, LabView(lab.plan, loaded.world).resolve(ref));
+    CARACAL_ASSIGN(const Present present, look_at(name));
+    CARACAL_ASSIGN(const ResolvedEnd end, LabView(lab.plan, present.world).resolve(ref));
     node = end.label.starts_with("node/") ? end.label.substr(5) : end.label;
   }
   const AgentAction what = action == "stop"    ? AgentAction::kStop
@@ -213,6 +213,35 @@ void add_name_option(CLI::App& command, std::string& name) {
       ->envname("CARACAL_LAB")
       ->capture_default_str()
       ->type_name("NAME");
+}
+
+void add_format_option(CLI::App& command, std::string& format) {
+  command.add_option("-o,--output", format, "table, json or yaml")
+      ->check(CLI::IsMember({"table", "json", "yaml"}))
+      ->capture_default_str();
+}
+
+void add_namespace_option(CLI::App& command, std::string& ns) {
+  command.add_option("-n,--namespace", ns, "namespace of pods named without one")
+      ->capture_default_str()
+      ->type_name("NAME");
+}
+
+void add_end_options(CLI::App& command, std::string& from, std::string& to, int& timeout) {
+  command.add_option("from", from, kWhere)->required()->type_name("SRC");
+  command.add_option("to", to, "the same, or an address")->required()->type_name("DST");
+  command.add_option("--timeout", timeout, "how long to wait for an answer, in ms")
+      ->check(CLI::Range(10, 60000))
+      ->capture_default_str();
+}
+
+Result<Present> look_at(const std::string& name) {
+  CARACAL_ASSIGN(Lab lab, find_lab(name));
+  CARACAL_ASSIGN(kube::ClusterAccess access, access_of(lab));
+  kube::BlockingClient client(std::move(access));
+  CARACAL_ASSIGN(cli::LoadedWorld loaded, cli::load_world(client));
+  for (const std::string& warning : loaded.warnings) fmt::print(stderr, "warning: {}\n", warning);
+  return Present{std::move(lab), std::move(loaded.world)};
 }
 
 void add_life_commands(CLI::App& group, cli::Action& chosen) {
@@ -273,9 +302,7 @@ void add_life_commands(CLI::App& group, cli::Action& chosen) {
                          "  caracal lab status\n  caracal lab status -o json",
                          [name, format] { return status(*name, *format); });
     add_name_option(*command, *name);
-    command->add_option("-o,--output", *format, "table, json or yaml")
-        ->check(CLI::IsMember({"table", "json", "yaml"}))
-        ->capture_default_str();
+    add_format_option(*command, *format);
   }
   {
     auto name = std::make_shared<std::string>("lab");
@@ -297,15 +324,8 @@ void add_life_commands(CLI::App& group, cli::Action& chosen) {
         "  caracal lab exec outside:198.51.100.10 -- curl http://192.168.1.2/",
         [options] { return exec(options->name, options->ns, options->where, options->command); });
     add_name_option(*command, options->name);
-    command->add_option("-n,--namespace", options->ns, "namespace of a pod named without one")
-        ->capture_default_str()
-        ->type_name("NAME");
-    command
-        ->add_option(
-            "where", options->where,
-            "NAMESPACE/POD, POD, node/NAME, node-of:POD, other-node:POD or outside:ADDRESS")
-        ->required()
-        ->type_name("WHERE");
+    add_namespace_option(*command, options->ns);
+    command->add_option("where", options->where, kWhere)->required()->type_name("WHERE");
     command->add_option("command", options->command, "the command and its arguments, after --")
         ->required()
         ->type_name("COMMAND");

@@ -3,7 +3,10 @@
 
 #include <string>
 
+#include "base/result.h"
 #include "cli/command.h"
+#include "lab/lab.h"
+#include "model/world.h"
 
 namespace CLI {
 class App;
@@ -23,7 +26,22 @@ void add_fault_commands(CLI::App& group, cli::Action& chosen);
 // The commands that look into the network: show, trace.
 void add_network_commands(CLI::App& group, cli::Action& chosen);
 
-// --name, with CARACAL_LAB as its default. The value lives as long as the command.
+// Options that several of them have. The values live as long as the command.
+//
+// --name, with CARACAL_LAB as its default.
 void add_name_option(CLI::App& command, std::string& name);
+// -o: "table", "json" or "yaml".
+void add_format_option(CLI::App& command, std::string& format);
+// -n, of pods that are named without one.
+void add_namespace_option(CLI::App& command, std::string& ns);
+// SRC and DST as parse_end() reads them, and --timeout in milliseconds.
+void add_end_options(CLI::App& command, std::string& from, std::string& to, int& timeout);
+
+// A lab, and the world as its API server has it; what cannot be read is told on standard error.
+struct Present {
+  Lab lab;
+  model::World world;
+};
+Result<Present> look_at(const std::string& name);
 
 }  // namespace caracal::lab

@@ -19,7 +19,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds kApiTime{20};
+constexpr std::chrono::seconds kApiTime{60};
 // All agents of a big lab start at once, on one machine.
 constexpr std::chrono::seconds kNodesTime{60};
 
@@ -186,7 +186,7 @@ Status start_supervisor(const Lab& lab, const Programs& programs) {
   child.argv = {programs.self, "lab", "run", "--name", lab.plan.topology.name, "--ready-fd", "3"};
   child.log = lab.paths.log("supervisor");
   child.environment = {process_marker(lab.plan.topology.name)};
-  child.wait_ready = std::chrono::seconds(20);
+  child.wait_ready = std::chrono::seconds(60);
   CARACAL_ASSIGN(const Process process, spawn(child));
   return write_record(lab.paths.pid("supervisor"), process);
 }

@@ -1,4 +1,5 @@
 // Matrix: who reaches whom on one port, by live packets, beside what the oracle says.
+// Measuring is blocking; for the command line. What it gives is a value.
 #pragma once
 
 #include <optional>

@@ -5,8 +5,6 @@
 
 #include "base/file.h"
 #include "cli/output.h"
-#include "cli/world_loader.h"
-#include "kube/blocking_client.h"
 #include "lab/lab.h"
 #include "lab/lab_commands.h"
 #include "lab/picture.h"
@@ -23,11 +21,8 @@ struct TraceOptions {
 };
 
 Result<int> trace(const TraceOptions& options) {
-  CARACAL_ASSIGN(const Lab lab, find_lab(options.name));
-  CARACAL_ASSIGN(kube::ClusterAccess access, access_of(lab));
-  kube::BlockingClient client(std::move(access));
-  CARACAL_ASSIGN(const cli::LoadedWorld loaded, cli::load_world(client));
-  const LabView view(lab.plan, loaded.world);
+  CARACAL_ASSIGN(const Present present, look_at(options.name));
+  const LabView view(present.lab.plan, present.world);
   CARACAL_ASSIGN(const EndRef from, parse_end(options.from, options.ns));
   CARACAL_ASSIGN(const EndRef to, parse_end(options.to, options.ns));
   TraceRequest request;
@@ -40,7 +35,7 @@ Result<int> trace(const TraceOptions& options) {
                                                  : net::kIcmp;
   request.port = options.port;
   request.timeout = std::chrono::milliseconds(options.timeout);
-  CARACAL_ASSIGN(const Trace result, run_trace(lab, loaded.world, request));
+  CARACAL_ASSIGN(const Trace result, run_trace(present.lab, present.world, request));
   const cli::Format format = *cli::parse_format(options.format);
   fmt::print("{}", format == cli::Format::kTable ? trace_text(result, cli::terminal_style())
                                                  : cli::render(to_json(result), format));
@@ -65,12 +60,6 @@ Result<int> show(const ShowOptions& options) {
   return 0;
 }
 
-void add_format(CLI::App& command, std::string& format) {
-  command.add_option("-o,--output", format, "table, json or yaml")
-      ->check(CLI::IsMember({"table", "json", "yaml"}))
-      ->capture_default_str();
-}
-
 }  // namespace
 
 void add_network_commands(CLI::App& group, cli::Action& chosen) {
@@ -86,7 +75,7 @@ void add_network_commands(CLI::App& group, cli::Action& chosen) {
     add_name_option(*command, options->name);
     command->add_option("--svg", options->svg, "also write the picture to this file")
         ->type_name("FILE");
-    add_format(*command, options->format);
+    add_format_option(*command, options->format);
   }
   {
     auto options = std::make_shared<TraceOptions>();
@@ -100,13 +89,7 @@ void add_network_commands(CLI::App& group, cli::Action& chosen) {
                          "Exit status: 0 when it was answered, 1 otherwise.",
                          [options] { return trace(*options); });
     add_name_option(*command, options->name);
-    command
-        ->add_option(
-            "from", options->from,
-            "NAMESPACE/POD, POD, node/NAME, node-of:POD, other-node:POD or outside:ADDRESS")
-        ->required()
-        ->type_name("SRC");
-    command->add_option("to", options->to, "the same, or an address")->required()->type_name("DST");
+    add_end_options(*command, options->from, options->to, options->timeout);
     command->add_option("--port", options->port, "destination port of TCP and UDP")
         ->check(CLI::Range(1, 65535))
         ->capture_default_str();
@@ -114,13 +97,8 @@ void add_network_commands(CLI::App& group, cli::Action& chosen) {
         ->check(CLI::IsMember({"tcp", "udp", "icmp"}))
         ->capture_default_str();
     command->add_flag("--ipv6", options->ipv6, "over IPv6, where both ends have both");
-    command->add_option("-n,--namespace", options->ns, "namespace of pods named without one")
-        ->capture_default_str()
-        ->type_name("NAME");
-    command->add_option("--timeout", options->timeout, "how long to wait for an answer, in ms")
-        ->check(CLI::Range(10, 60000))
-        ->capture_default_str();
-    add_format(*command, options->format);
+    add_namespace_option(*command, options->ns);
+    add_format_option(*command, options->format);
   }
 }
 

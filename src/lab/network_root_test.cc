@@ -1,25 +1,8 @@
 // Whole labs of several shapes, with their agents: do pods reach each other the way the topology
 // says, what happens to connections while it changes, and is what is traced and shown true?
-#include <fmt/format.h>
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <unistd.h>
-
-#include <filesystem>
-#include <memory>
-#include <set>
-
-#include "base/file.h"
-#include "base/strings.h"
-#include "base/subprocess.h"
-#include "kube/blocking_client.h"
+#include "jsonio/yaml.h"
 #include "lab/held_connection.h"
-#include "lab/lab.h"
-#include "lab/lab_parts.h"
-#include "lab/network.h"
-#include "lab/probe.h"
-#include "lab/process.h"
-#include "lab/program_keeper.h"
+#include "lab/testing/network_lab.h"
 
 namespace caracal::lab {
 namespace {
@@ -29,183 +12,9 @@ using std::chrono::seconds;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using testing::NetworkLab;
 using ::testing::Not;
-
-std::string program(const char* name) { return std::string(CARACAL_BINARY_DIR) + "/bin/" + name; }
-
-std::vector<std::string> texts(const json::value& value, std::string_view field) {
-  std::vector<std::string> out;
-  for (const json::value& one : jsonio::get_array(value, {field})) {
-    if (const json::string* text = one.if_string()) out.emplace_back(*text);
-  }
-  return out;
-}
-
-class NetworkLab : public ::testing::Test {
- protected:
-  void SetUp() override {
-    if (::geteuid() != 0) GTEST_SKIP() << "needs root";
-    for (const char* name : {"caracal", "caracal-agent", "caracal-apiserver", "caracal-cni"}) {
-      if (::access(program(name).c_str(), X_OK) != 0)
-        GTEST_SKIP() << program(name) << " is not built";
-    }
-    // What an earlier run left that was killed: its lab is named after its pid.
-    for (const std::string& lab : list_labs()) {
-      const auto pid =
-          lab.starts_with("n") ? parse_decimal(std::string_view(lab).substr(1)) : std::nullopt;
-      if (pid && !find_process(static_cast<pid_t>(*pid))) {
-        EXPECT_TRUE(lab_down(lab, [](const std::string&) {}));
-      }
-    }
-    name_ = fmt::format("n{}", ::getpid());
-  }
-  void TearDown() override {
-    if (name_.empty()) return;
-    EXPECT_EQ(caracal({"lab", "down"}).exit_code, 0);
-    EXPECT_THAT(list_netns("crl-" + name_ + "-"), ElementsAre());
-    EXPECT_FALSE(std::filesystem::exists("/sys/class/net/crl-" + name_));
-    EXPECT_FALSE(std::filesystem::exists(std::string(kRunFolder) + "/" + name_));
-  }
-
-  CommandOutput caracal(std::vector<std::string> arguments) const {
-    std::vector<std::string> argv = {program("caracal")};
-    argv.insert(argv.end(), arguments.begin(), arguments.end());
-    argv.insert(argv.end(), {"--name", name_});
-    const auto done = run({.argv = argv, .timeout = seconds(120)});
-    return done ? *done : CommandOutput{127, "", done.error().message};
-  }
-  json::value asked(std::vector<std::string> arguments) const {
-    arguments.insert(arguments.end(), {"-o", "json"});
-    const CommandOutput done = caracal(arguments);
-    const auto value = jsonio::parse(done.out);
-    EXPECT_TRUE(value) << done.out << done.err;
-    return value ? *value : json::value();
-  }
-  // False (and a failure) when the lab does not come up.
-  bool up(const std::string& topology) {
-    const std::string file = fmt::format("/tmp/caracal-topology-{}.yaml", ::getpid());
-    EXPECT_TRUE(write_file_atomic(file, topology));
-    const CommandOutput done = caracal({"lab", "up", "--topology", file});
-    ::unlink(file.c_str());
-    EXPECT_EQ(done.exit_code, 0) << done.err;
-    if (done.exit_code != 0) return false;
-    lab_ = *find_lab(name_);
-    client_ = std::make_unique<kube::BlockingClient>(*access_of(lab_));
-    return true;
-  }
-  // A pod of each name on the node of that place; returns when all run.
-  void add_pods(const std::vector<std::pair<std::string, std::string>>& pods) {
-    for (const auto& [pod, node] : pods) {
-      const auto made = client_->create(
-          "/api/v1/namespaces/default/pods",
-          {{"apiVersion", "v1"},
-           {"kind", "Pod"},
-           {"metadata", json::object{{"name", pod}, {"labels", json::object{{"app", pod}}}}},
-           {"spec",
-            json::object{
-                {"nodeName", node},
-                {"terminationGracePeriodSeconds", 0},
-                {"containers", json::array{json::object{
-                                   {"name", "c"},
-                                   {"image", "none"},
-                                   {"ports", json::array{json::object{{"containerPort", 80}},
-                                                         json::object{{"containerPort", 7},
-                                                                      {"protocol", "UDP"}}}}}}}}}});
-      ASSERT_TRUE(made) << made.error().message;
-    }
-    for (const auto& [pod, node] : pods) {
-      ASSERT_TRUE(wait_until(seconds(20), [&, name = pod] { return !addresses(name).empty(); }))
-          << pod << " does not run";
-    }
-  }
-  std::vector<net::IpAddr> addresses(const std::string& pod) const {
-    std::vector<net::IpAddr> out;
-    const auto object = client_->get("/api/v1/namespaces/default/pods/" + pod);
-    if (!object || jsonio::get_string(*object, {"status", "phase"}) != "Running") return out;
-    for (const json::value& ip : jsonio::get_array(*object, {"status", "podIPs"})) {
-      if (const auto address = net::IpAddr::parse(jsonio::get_string(ip, {"ip"})))
-        out.push_back(*address);
-    }
-    return out;
-  }
-  Probe probe(const std::string& from, const std::string& to) const {
-    return {netns_path(lab_.plan.pod_netns({"default", from})), std::nullopt, addresses(to).at(0),
-            net::kTcp, 80};
-  }
-  // Every address of `to`, from `from`, within some time.
-  ::testing::AssertionResult reaches(const std::string& from, const std::string& to,
-                                     milliseconds limit = seconds(10)) const {
-    std::vector<Probe> probes;
-    for (const net::IpAddr& address : addresses(to)) {
-      Probe one = probe(from, to);
-      one.destination = address;
-      probes.push_back(one);
-    }
-    std::string why;
-    const bool open = wait_until(limit, [&] {
-      why.clear();
-      for (const Observation& seen : run_probes(probes, {.timeout = milliseconds(300)})) {
-        if (seen.outcome != Outcome::kOpen)
-          why += fmt::format("{} {}; ", to_string(seen.outcome), seen.detail);
-      }
-      return why.empty();
-    });
-    if (open) return ::testing::AssertionSuccess();
-    return ::testing::AssertionFailure()
-           << from << " does not reach " << to << ": " << why << "\n"
-           << caracal({"lab", "trace", from, to}).out << caracal({"lab", "show"}).out;
-  }
-
-  // "place direction device [encapsulation]" of each sighting on the way there.
-  std::vector<std::string> way(const json::value& trace) const {
-    std::vector<std::string> out;
-    for (const json::value& hop : jsonio::get_array(trace, {"there"})) {
-      for (const json::value& s : jsonio::get_array(hop, {"sightings"})) {
-        std::string device(jsonio::get_string(s, {"device"}));
-        if (device.starts_with("cali")) device = "cali";
-        std::string one = fmt::format("{} {} {}", jsonio::get_string(hop, {"place"}),
-                                      jsonio::get_string(s, {"direction"}), device);
-        for (const json::value& e : jsonio::get_array(s, {"encapsulation"}))
-          one += fmt::format(" {}", jsonio::get_string(e, {"kind"}));
-        out.push_back(std::move(one));
-      }
-    }
-    return out;
-  }
-  // The paths of a node's routes to another's blocks: {"vxlan", "direct (BGP)", ...}.
-  std::set<std::string> paths(const std::string& from, const std::string& to) const {
-    std::set<std::string> out;
-    const json::value shown = asked({"lab", "show"});
-    for (const json::value& node : jsonio::get_array(shown, {"nodes"})) {
-      if (jsonio::get_string(node, {"name"}) != from) continue;
-      for (const json::value& route : jsonio::get_array(node, {"routes"})) {
-        if (jsonio::get_string(route, {"node"}) == to) {
-          out.insert(std::string(jsonio::get_string(route, {"path"})) +
-                     (jsonio::get_bool(route, {"bgp"}) ? " (BGP)" : ""));
-        }
-      }
-    }
-    return out;
-  }
-  ::testing::AssertionResult go_by(const std::string& from, const std::string& to,
-                                   const std::set<std::string>& wanted) const {
-    std::set<std::string> last;
-    if (wait_until(seconds(20), [&] { return (last = paths(from, to)) == wanted; }))
-      return ::testing::AssertionSuccess();
-    return ::testing::AssertionFailure()
-           << from << " to " << to << ": " << ::testing::PrintToString(last) << "\n"
-           << caracal({"lab", "show"}).out;
-  }
-  std::string in_node(const std::string& node, std::vector<std::string> argv) const {
-    const auto done =
-        run({.argv = std::move(argv), .netns = netns_path(lab_.plan.node_netns(node))});
-    return done ? done->out + done->err : done.error().message;
-  }
-
-  std::string name_;
-  Lab lab_;
-  std::unique_ptr<kube::BlockingClient> client_;
-};
+using testing::texts;
 
 TEST_F(NetworkLab, ARouterBetweenSubnetsWithPodCidrs) {
   ASSERT_TRUE(up(R"(
@@ -241,7 +50,7 @@ objects:
        {"metadata", json::object{{"name", "closed"}}},
        {"spec", json::object{
                     {"podSelector", json::object{{"matchLabels", json::object{{"app", "b"}}}}}}}}));
-  ASSERT_TRUE(wait_until(seconds(10), [&] { return !reaches("a", "b", milliseconds(0)); }));
+  ASSERT_TRUE(wait_until(seconds(60), [&] { return !reaches("a", "b", milliseconds(0)); }));
   const json::value denied = asked({"lab", "trace", "a", "b", "--timeout", "300"});
   EXPECT_EQ(jsonio::get_string(denied, {"lostAt"}), "w1");
   EXPECT_THAT(texts(denied, "why"),
@@ -255,32 +64,6 @@ objects:
   const json::value nowhere = asked({"lab", "trace", "a", "10.99.0.1", "--timeout", "300"});
   EXPECT_EQ(jsonio::get_string(nowhere, {"lostAt"}), "r1");
   EXPECT_THAT(texts(nowhere, "why"), ElementsAre(HasSubstr("no route to 10.99.0.1")));
-
-  // Faults: what they do, that they are told, and that they go away again.
-  EXPECT_EQ(caracal({"lab", "fault", "cut", "w1"}).exit_code, 0);
-  const json::value cut = asked({"lab", "trace", "a", "b", "--timeout", "300"});
-  EXPECT_EQ(jsonio::get_string(cut, {"lostAt"}), "r1");
-  EXPECT_THAT(texts(cut, "why"), Contains("link w1 is cut"));
-  EXPECT_EQ(caracal({"lab", "fault", "heal", "w1"}).exit_code, 0);
-  EXPECT_TRUE(reaches("a", "b"));
-  EXPECT_EQ(caracal({"lab", "fault", "loss", "e1", "100"}).exit_code, 0);
-  EXPECT_FALSE(reaches("a", "b", milliseconds(0)));
-  EXPECT_THAT(caracal({"lab", "fault", "list"}).out, HasSubstr("link e1 loses 100 %"));
-  EXPECT_EQ(caracal({"lab", "fault", "loss", "e1", "0"}).exit_code, 0);
-
-  Probe api{netns_path(lab_.plan.node_netns("e1")), std::nullopt, lab_.plan.host_addresses()[0],
-            net::kTcp, lab_.plan.api_port};
-  const auto outcome = [&] { return run_probes({api}, {.timeout = milliseconds(200)})[0].outcome; };
-  EXPECT_EQ(outcome(), Outcome::kOpen);
-  EXPECT_EQ(caracal({"lab", "fault", "api", "drop", "e1"}).exit_code, 0);
-  EXPECT_EQ(outcome(), Outcome::kSilent);
-  api.netns = netns_path(lab_.plan.node_netns("w1"));
-  EXPECT_EQ(outcome(), Outcome::kOpen) << "the other node is not meant";
-  EXPECT_EQ(caracal({"lab", "fault", "heal"}).exit_code, 0);
-  api.netns = netns_path(lab_.plan.node_netns("e1"));
-  EXPECT_EQ(outcome(), Outcome::kOpen);
-  EXPECT_THAT(caracal({"lab", "fault", "cut", "nobody"}).err,
-              HasSubstr("it has host, outside, e1"));
 
   const std::string svg = caracal({"lab", "show", "--svg", "-"}).out;
   for (const char* text : {">east<", ">west<", ">r1<", ">e1<", "default/b", "192.168.1.0/24"})
@@ -337,12 +120,12 @@ network: {ipam: pools, bgp: "off", defaultPool: {encapsulation: vxlan-cross-subn
                outcome.requests, outcome.longest.count(), outcome.retransmissions);
   }
 
-  // A route that somebody deletes is back within a second.
+  // A route that somebody deletes comes back.
   const std::string route = in_node("e1", {"ip", "-4", "route", "show", "dev", "vxlan.calico"});
   const std::string block = route.substr(0, route.find(' '));
   ASSERT_THAT(block, HasSubstr("/")) << route;
   in_node("e1", {"ip", "route", "del", block});
-  EXPECT_TRUE(wait_until(seconds(1), [&] {
+  EXPECT_TRUE(wait_until(seconds(30), [&] {
     return in_node("e1", {"ip", "-4", "route", "show", "dev", "vxlan.calico"}).find(block) !=
            std::string::npos;
   }));
@@ -357,12 +140,12 @@ network: {ipam: pools, bgp: "off", defaultPool: {encapsulation: vxlan-cross-subn
   // A node that leaves takes its routes and neighbours with it.
   ASSERT_TRUE(client_->remove("/api/v1/namespaces/default/pods/c"));
   ASSERT_TRUE(wait_until(
-      seconds(10), [&] { return !client_->get("/api/v1/namespaces/default/pods/c").has_value(); }));
+      seconds(60), [&] { return !client_->get("/api/v1/namespaces/default/pods/c").has_value(); }));
   EXPECT_EQ(caracal({"lab", "fault", "agent", "stop", "w1"}).exit_code, 0);
   ASSERT_TRUE(client_->remove("/api/v1/nodes/w1"));
   std::string left;
   const std::string gone = lab_.plan.node_addresses(2)[0].to_string();
-  EXPECT_TRUE(wait_until(seconds(20), [&] {
+  EXPECT_TRUE(wait_until(seconds(60), [&] {
     left = in_node("e1", {"ip", "-4", "route", "show", "dev", "vxlan.calico"}) +
            in_node("e1", {"bridge", "fdb", "show", "dev", "vxlan.calico"}) +
            in_node("e1", {"ip", "neigh", "show", "dev", "vxlan.calico"});
@@ -377,11 +160,11 @@ bool has_device_kind(const std::string& kind) {
   std::vector<std::string> add = {"ip", "link", "add", name, "type", kind};
   // One without ends would be tunl0 again.
   if (kind == "ipip") add.insert(add.end(), {"local", "192.0.2.1", "remote", "192.0.2.2"});
-  const auto made = run({.argv = add, .timeout = seconds(10)});
+  const auto made = run({.argv = add, .timeout = seconds(60)});
   const bool has = made && made->exit_code == 0;
   if (has) {
     [[maybe_unused]] const auto gone =
-        run({.argv = {"ip", "link", "del", name}, .timeout = seconds(10)});
+        run({.argv = {"ip", "link", "del", name}, .timeout = seconds(60)});
   }
   return has;
 }
@@ -399,7 +182,7 @@ network: {ipam: pools, bgp: "off", defaultPool: {encapsulation: ipip-cross-subne
 )"));
   add_pods({{"a", "e1"}, {"c", "w1"}});
   if (!has_device_kind("ipip")) {
-    EXPECT_TRUE(wait_until(seconds(20), [&] {
+    EXPECT_TRUE(wait_until(seconds(60), [&] {
       const auto node = client_->get("/api/v1/nodes/e1");
       if (!node) return false;
       for (const json::value& one : jsonio::get_array(*node, {"status", "conditions"})) {
@@ -417,6 +200,38 @@ network: {ipam: pools, bgp: "off", defaultPool: {encapsulation: ipip-cross-subne
   EXPECT_TRUE(reaches("c", "a"));
   EXPECT_THAT(way(asked({"lab", "trace", "a", "c"})), Contains("r1 in eth0 ipip"));
   EXPECT_THAT(in_node("e1", {"ip", "address", "show", "tunl0"}), HasSubstr("mtu 1480"));
+
+  // Policy on the host's interface knows nothing of the tunnel, which lives all the same.
+  const auto host_policy = jsonio::parse_yaml(R"(
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: hosts}
+spec:
+  selector: host == 'e1'
+  types: [Ingress, Egress]
+  ingress:
+  - {action: Deny, protocol: TCP, destination: {ports: [9]}}
+  - {action: Allow, protocol: TCP}
+  egress: [{action: Allow, protocol: TCP}]
+---
+apiVersion: projectcalico.org/v3
+kind: HostEndpoint
+metadata: {name: e1, labels: {host: e1}}
+spec: {node: e1, interfaceName: eth0}
+)");
+  ASSERT_TRUE(host_policy);
+  for (const auto& [plural, object] : {std::pair{"globalnetworkpolicies", host_policy->at(0)},
+                                       {"hostendpoints", host_policy->at(1)}}) {
+    const auto made = client_->create(fmt::format("/apis/projectcalico.org/v3/{}", plural), object);
+    ASSERT_TRUE(made) << made.error().message;
+  }
+  const Probe closed{netns_path(lab_.plan.node_netns("w1")), std::nullopt, node_address("e1"),
+                     net::kTcp, 9};
+  EXPECT_TRUE(wait_until(seconds(60), [&] {
+    return run_probes({closed}).at(0).outcome == Outcome::kSilent;
+  })) << "the host is not policed";
+  EXPECT_TRUE(reaches("a", "c"));
+  EXPECT_TRUE(reaches("c", "a"));
 }
 
 TEST_F(NetworkLab, WireguardBetweenNodes) {
@@ -449,26 +264,8 @@ objects:
   EXPECT_EQ(key(), before);
 }
 
-class BgpLab : public NetworkLab {
- protected:
-  void SetUp() override {
-    NetworkLab::SetUp();
-    if (IsSkipped()) return;
-    if (!run_checked({.argv = {"bird", "--version"}})) {
-      name_.clear();
-      GTEST_SKIP() << "needs BIRD";
-    }
-  }
-  size_t sessions_up() const {
-    size_t out = 0;
-    const json::value shown = asked({"lab", "show"});
-    for (const json::value& one : jsonio::get_array(shown, {"sessions"}))
-      out += jsonio::get_bool(one, {"established"}) ? 1 : 0;
-    return out;
-  }
-};
-
-TEST_F(BgpLab, AMeshInOneSubnet) {
+TEST_F(NetworkLab, AMeshInOneSubnet) {
+  if (!has_bird()) GTEST_SKIP() << "needs BIRD";
   ASSERT_TRUE(up(R"(
 nodeCount: 3
 network: {ipam: pools, bgp: auto, defaultPool: {encapsulation: none}}
@@ -476,7 +273,7 @@ network: {ipam: pools, bgp: auto, defaultPool: {encapsulation: none}}
   add_pods({{"a", "node1"}, {"b", "node2"}, {"c", "node3"}});
   for (const auto& [from, to] :
        std::vector<std::pair<const char*, const char*>>{{"a", "b"}, {"b", "c"}, {"c", "a"}})
-    EXPECT_TRUE(reaches(from, to, seconds(30)));
+    EXPECT_TRUE(reaches(from, to, seconds(60)));
   EXPECT_TRUE(go_by("node1", "node2", {"direct (BGP)"}));
   EXPECT_EQ(sessions_up(), 6U) << "three pairs, two families";
 
@@ -486,10 +283,9 @@ network: {ipam: pools, bgp: auto, defaultPool: {encapsulation: none}}
   EXPECT_EQ(caracal({"lab", "fault", "agent", "kill", "node1"}).exit_code, 0);
   EXPECT_EQ(sessions_up(), 6U) << "BIRD outlives its agent";
   EXPECT_EQ(caracal({"lab", "fault", "bird", "stop", "node2"}).exit_code, 0);
-  EXPECT_THAT(caracal({"lab", "fault", "list"}).out, HasSubstr("BIRD of node2 is frozen"));
   EXPECT_EQ(caracal({"lab", "fault", "bird", "start", "node2"}).exit_code, 0);
   EXPECT_EQ(caracal({"lab", "fault", "bird", "kill", "node2"}).exit_code, 0);
-  EXPECT_TRUE(wait_until(seconds(30), [&] { return sessions_up() == 6; }));
+  EXPECT_TRUE(wait_until(seconds(60), [&] { return sessions_up() == 6; }));
   const auto outcome = (*held)->finish();
   EXPECT_TRUE(outcome.undisturbed())
       << outcome.error << " " << outcome.retransmissions << " retransmissions";
@@ -506,9 +302,9 @@ network: {ipam: pools, bgp: auto, defaultPool: {encapsulation: none}}
                .find(device) != std::string::npos;
   };
   set_mode("Always");
-  EXPECT_TRUE(wait_until(seconds(20), [&] { return path4("dev vxlan.calico"); }));
+  EXPECT_TRUE(wait_until(seconds(60), [&] { return path4("dev vxlan.calico"); }));
   set_mode("Never");
-  EXPECT_TRUE(wait_until(seconds(20), [&] { return path4("dev eth0"); }));
+  EXPECT_TRUE(wait_until(seconds(60), [&] { return path4("dev eth0"); }));
   EXPECT_TRUE(reaches("a", "b"));
   const auto switched = (*moved)->finish();
   EXPECT_EQ(switched.error, "");
@@ -517,29 +313,21 @@ network: {ipam: pools, bgp: auto, defaultPool: {encapsulation: none}}
              switched.requests, switched.longest.count(), switched.retransmissions);
 }
 
-TEST_F(BgpLab, RacksWithTheirOwnRouters) {
-  if (::access("/usr/lib/frr/bgpd", X_OK) != 0) {
-    name_.clear();
-    GTEST_SKIP() << "needs FRR (Debian's package frr)";
-  }
+TEST_F(NetworkLab, RacksWithTheirOwnRouters) {
+  if (!has_bird() || !has_frr()) GTEST_SKIP() << "needs BIRD and FRR (Debian's package frr)";
   const auto example =
       read_file(std::string(CARACAL_SOURCE_DIR) + "/examples/topologies/racks.yaml");
   ASSERT_TRUE(example);
   ASSERT_TRUE(up(*example));
   add_pods({{"a", "a-1"}, {"b", "a-2"}, {"c", "b-1"}});
-  EXPECT_TRUE(reaches("a", "b", seconds(40)));
-  EXPECT_TRUE(reaches("a", "c", seconds(40)));
+  EXPECT_TRUE(reaches("a", "b", seconds(60)));
+  EXPECT_TRUE(reaches("a", "c", seconds(60)));
   EXPECT_TRUE(reaches("c", "b"));
   EXPECT_THAT(way(asked({"lab", "trace", "a", "c"})),
               ElementsAre("default/a out eth0", "a-1 in cali", "a-1 out eth0", "tor-a in eth0",
                           "tor-a out eth1", "tor-b in eth1", "tor-b out eth0", "b-1 in eth0",
                           "b-1 out cali", "default/c in eth0"));
   EXPECT_EQ(sessions_up(), 5U) << "a node with its router each, and the routers";
-  // The way between the racks is cut and mended.
-  EXPECT_EQ(caracal({"lab", "fault", "cut", "tor-a:spine"}).exit_code, 0);
-  EXPECT_TRUE(wait_until(seconds(20), [&] { return !reaches("a", "c", milliseconds(0)); }));
-  EXPECT_EQ(caracal({"lab", "fault", "heal"}).exit_code, 0);
-  EXPECT_TRUE(reaches("a", "c", seconds(40)));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/strings.h"
+#include "lab/condition.h"
 
 namespace caracal::lab {
 namespace {
@@ -28,23 +29,14 @@ std::string_view architecture(const utsname& name) {
   return machine;
 }
 
-json::object make_condition(std::string_view type, bool on, std::string_view reason,
+json::object node_condition(std::string_view type, bool on, std::string_view reason,
                             std::string_view message, const json::value& old_status,
                             const std::string& now) {
-  const std::string_view status = on ? "True" : "False";
-  std::string since = now;
-  for (const json::value& old : jsonio::get_array(old_status, {"conditions"})) {
-    if (jsonio::get_string(old, {"type"}) == type &&
-        jsonio::get_string(old, {"status"}) == status) {
-      since = jsonio::get_string(old, {"lastTransitionTime"}, now);
-    }
-  }
-  return {{"type", type},
-          {"status", status},
-          {"lastHeartbeatTime", now},
-          {"lastTransitionTime", since},
-          {"reason", reason},
-          {"message", message}};
+  json::object out = make_condition(type, on, old_status, now);
+  out["lastHeartbeatTime"] = now;
+  out["reason"] = reason;
+  out["message"] = message;
+  return out;
 }
 
 }  // namespace
@@ -87,13 +79,13 @@ json::value make_node_status(const Plan& plan, size_t index, bool ready, std::st
       {"allocatable", resources},
       {"conditions",
        json::array{
-           make_condition("NetworkUnavailable", false, "CaracalIsUp", "the lab's fabric is up",
+           node_condition("NetworkUnavailable", false, "CaracalIsUp", "the lab's fabric is up",
                           old_status, now),
-           make_condition("MemoryPressure", false, "KubeletHasSufficientMemory", "", old_status,
+           node_condition("MemoryPressure", false, "KubeletHasSufficientMemory", "", old_status,
                           now),
-           make_condition("DiskPressure", false, "KubeletHasNoDiskPressure", "", old_status, now),
-           make_condition("PIDPressure", false, "KubeletHasSufficientPID", "", old_status, now),
-           make_condition("Ready", ready, ready ? "KubeletReady" : "AgentNotReady",
+           node_condition("DiskPressure", false, "KubeletHasNoDiskPressure", "", old_status, now),
+           node_condition("PIDPressure", false, "KubeletHasSufficientPID", "", old_status, now),
+           node_condition("Ready", ready, ready ? "KubeletReady" : "AgentNotReady",
                           ready ? std::string_view("caracal-agent answers") : message, old_status,
                           now)}},
       {"nodeInfo", json::object{{"machineID", ""},

@@ -12,6 +12,8 @@ namespace {
 constexpr std::chrono::milliseconds kLook{250};
 constexpr std::chrono::seconds kHeartbeat{10};
 constexpr std::chrono::milliseconds kAgentTime{2'000};
+// BIRD is asked for it, too.
+constexpr std::chrono::milliseconds kStatusTime{8'000};
 
 Status renew_lease(kube::BlockingClient& client, const std::string& node) {
   const json::value lease = make_lease(node, now_rfc3339_micro());
@@ -45,6 +47,12 @@ Status ask_agent(const std::string& socket) {
   const std::string_view why =
       jsonio::get_string(reply.result, {"reason"}, "the agent is not ready");
   return fail(Errc::kUnavailable, std::string(why));
+}
+
+Result<json::value> agent_status(const std::string& socket) {
+  CARACAL_ASSIGN(rpc::Reply reply, rpc::call_once(socket, "status", json::object(), kStatusTime));
+  if (reply.error) return fail(Errc::kUnavailable, reply.error->msg);
+  return json::value(std::move(reply.result));
 }
 
 NodeReporter::NodeReporter(event::Loop& loop, ClientPool& clients, const Plan& plan,

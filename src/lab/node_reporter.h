@@ -39,5 +39,7 @@ class NodeReporter {
 
 // Asks the agent at `socket`. Ok when it says that it is ready; else why not.
 Status ask_agent(const std::string& socket);
+// All that the agent at `socket` says of itself.
+Result<json::value> agent_status(const std::string& socket);
 
 }  // namespace caracal::lab

@@ -31,6 +31,18 @@ struct PictureTunnel {
   int mtu = 0;
 };
 
+// Of BGP, as one side sees it.
+struct PictureSession {
+  std::string from;     // a node or router
+  std::string to;       // a node, router or pod; the address of anybody else
+  std::string address;  // of `to`
+  bool established = false;
+  std::string state;      // as `from` names it; "Established"
+  std::string kind = {};  // "node-to-node mesh", "global", ...; nodes know it
+  std::string since = {};
+  std::string why = {};  // not up; a sentence
+};
+
 struct PictureNode {
   std::string name;
   std::string segment;
@@ -41,6 +53,7 @@ struct PictureNode {
   std::vector<std::string> pods;
   std::vector<PictureTunnel> tunnels;
   std::vector<PictureRoute> routes;
+  std::vector<PictureSession> sessions;            // its own, all of them, as its agent tells them
   std::map<std::string, std::string> annotations;  // projectcalico.org/...
 };
 
@@ -55,14 +68,6 @@ struct PictureRouter {
   uint32_t as = 0;  // 0: no BGP
   std::vector<PictureLeg> legs;
   size_t routes = 0;  // to blocks of the cluster
-};
-
-struct PictureSession {
-  std::string from;  // a node or router
-  std::string to;
-  std::string address;  // of `to`
-  bool established = false;
-  std::string state;  // as the router names it; "Established"
 };
 
 struct PictureSegment {
@@ -93,6 +98,10 @@ struct TcpSocket {
   bool established = false;
 };
 std::vector<TcpSocket> parse_tcp_table(std::string_view text);
+
+// A node's own sessions, of its agent's status. `names`: of nodes and routers by address. Pure.
+std::vector<PictureSession> read_sessions(const std::string& node, const json::value& status,
+                                          const std::map<std::string, std::string>& names);
 
 std::string picture_text(const Picture& picture, const cli::Style& style);
 std::string picture_svg(const Picture& picture);

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <set>
 #include <thread>
@@ -127,30 +128,36 @@ std::vector<TcpSocket> sockets_in(const std::string& netns) {
   return out;
 }
 
-// Sessions of the whole lab: established ones as both ends' sockets show them, and of routers with
-// their own list also those that are not.
-std::vector<PictureSession> sessions_of(const Lab& lab) {
-  const Plan& plan = lab.plan;
-  std::map<std::string, std::string> owner;  // of an address
+// Who has an address: nodes, and routers.
+std::map<std::string, std::string> names_by_address(const Plan& plan) {
+  std::map<std::string, std::string> out;
   for (size_t i = 0; i < plan.topology.nodes.size(); ++i) {
     for (const net::IpAddr& address : plan.node_addresses(i))
-      owner[address.to_string()] = plan.topology.nodes[i].name;
+      out[address.to_string()] = plan.topology.nodes[i].name;
   }
   for (const Link& link : plan.links()) {
     const std::string name = link.name.substr(0, link.name.find(':'));
     for (const net::IpAddr& address : link.addresses) {
-      if (link.name.find(':') != std::string::npos) owner[address.to_string()] = name;
+      if (link.name.find(':') != std::string::npos) out[address.to_string()] = name;
     }
   }
+  return out;
+}
+
+// Sessions of the whole lab, each pair once: established ones as both ends' sockets show them; of
+// routers and agents with their own list also those that are not.
+std::vector<PictureSession> sessions_of(const Lab& lab, const std::vector<PictureNode>& nodes,
+                                        const std::map<std::string, std::string>& names) {
+  const Plan& plan = lab.plan;
   std::vector<PictureSession> out;
   std::set<std::pair<std::string, std::string>> known;  // local and remote address
   const auto add = [&](const std::string& place, const std::string& local,
                        const std::string& remote, const std::string& state) {
     if (known.contains({local, remote}) || known.contains({remote, local})) return;
     known.insert({local, remote});
-    const auto to = owner.find(remote);
+    const auto to = names.find(remote);
     out.push_back(
-        {place, to == owner.end() ? remote : to->second, remote, state == "Established", state});
+        {place, to == names.end() ? remote : to->second, remote, state == "Established", state});
   };
   std::vector<std::pair<std::string, std::string>> places;
   for (const NodeSpec& node : plan.topology.nodes)
@@ -176,6 +183,22 @@ std::vector<PictureSession> sessions_of(const Lab& lab) {
         });
         if (state != "Established" && !told) add(router.name, router.name, remote, state);
       }
+    }
+  }
+  // Down between two nodes: both tell of it, of each family's session.
+  std::set<std::array<std::string, 3>> down;
+  for (const PictureNode& node : nodes) {
+    for (const PictureSession& session : node.sessions) {
+      const bool v6 = session.address.find(':') != std::string::npos;
+      const auto pair = std::minmax(session.from, session.to);
+      const bool told = std::any_of(known.begin(), known.end(), [&](const auto& ends) {
+        const auto local = names.find(ends.first), remote = names.find(ends.second);
+        return local != names.end() && remote != names.end() &&
+               (ends.first.find(':') != std::string::npos) == v6 &&
+               std::minmax(local->second, remote->second) == pair;
+      });
+      const bool fresh = down.insert({pair.first, pair.second, v6 ? "6" : "4"}).second;
+      if (!session.established && !told && fresh) out.push_back(session);
     }
   }
   return out;
@@ -237,6 +260,29 @@ std::vector<TcpSocket> parse_tcp_table(std::string_view text) {
   return out;
 }
 
+std::vector<PictureSession> read_sessions(const std::string& node, const json::value& status,
+                                          const std::map<std::string, std::string>& names) {
+  std::vector<PictureSession> out;
+  for (const json::value& peer : jsonio::get_array(status, {"network", "bgp", "peers"})) {
+    PictureSession one;
+    one.from = node;
+    one.address = jsonio::get_string(peer, {"address"});
+    one.to = jsonio::get_string(peer, {"peer"});
+    if (one.to.empty()) {
+      const auto name = names.find(one.address);
+      one.to = name == names.end() ? one.address : name->second;
+    }
+    one.established = jsonio::get_bool(peer, {"up"});
+    one.state = jsonio::get_string(peer, {"state"});
+    one.kind = jsonio::get_string(peer, {"kind"});
+    // To the second: "2026-01-02 03:04:05.678".
+    one.since = jsonio::get_string(peer, {"since"}).substr(0, 19);
+    one.why = jsonio::get_string(peer, {"whyNotUp"});
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
 Picture look_at_network(const Lab& lab) {
   const Plan& plan = lab.plan;
   Picture out;
@@ -279,6 +325,7 @@ Picture look_at_network(const Lab& lab) {
     out.warnings.push_back(access.error().message);
   }
   const std::vector<Link> links = plan.links();
+  const std::map<std::string, std::string> names = names_by_address(plan);
   // Each node by a worker: what is asked of the kernel and of an agent takes its time.
   out.nodes.resize(plan.topology.nodes.size());
   std::vector<std::vector<std::string>> warnings(out.nodes.size());
@@ -295,6 +342,10 @@ Picture look_at_network(const Lab& lab) {
         node.addresses.push_back(address.to_string());
       const Status answer = ask_agent(lab.paths.node_socket(name));
       node.state = answer ? "ready" : answer.error().message;
+      if (answer) {
+        const auto status = agent_status(lab.paths.node_socket(name));
+        if (status) node.sessions = read_sessions(name, *status, names);
+      }
       for (const Block& block : blocks) {
         if (block.node == name) node.blocks.push_back(block.cidr.to_string());
       }
@@ -334,7 +385,7 @@ Picture look_at_network(const Lab& lab) {
     }
     out.routers.push_back(std::move(one));
   }
-  out.sessions = sessions_of(lab);
+  out.sessions = sessions_of(lab, out.nodes, names);
   if (const auto faults = active_faults(lab)) {
     for (const ActiveFault& fault : *faults) out.faults.push_back(fault.text);
   }

@@ -9,6 +9,7 @@
 #include <map>
 #include <set>
 
+#include "base/xml.h"
 #include "lab/picture.h"
 
 namespace caracal::lab {
@@ -37,29 +38,6 @@ std::string_view color_of(std::string_view path) {
     if (kind.name == path) return kind.color;
   }
   return "#5b7083";
-}
-
-std::string escape(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
 }
 
 // Bytes are letters here: addresses and names are ASCII.
@@ -109,6 +87,19 @@ std::vector<Line> lines_of(const PictureNode& node) {
         {fmt::format("{:<7}{} > {}", i == 0 ? "route" : "", route.to.to_string(), route.owner),
          std::string(color_of(route.path))});
   }
+  constexpr size_t kSessions = 6;
+  for (size_t i = 0; i < node.sessions.size(); ++i) {
+    if (i == kSessions) {
+      out.push_back({fmt::format("{:<7}and {} more", "", node.sessions.size() - i)});
+      break;
+    }
+    const PictureSession& one = node.sessions[i];
+    // Up: since when; the time of the day is enough in a picture.
+    const std::string since = one.since.size() > 11 ? " since " + one.since.substr(11) : "";
+    out.push_back({fmt::format("{:<7}{} {}{}", i == 0 ? "bgp" : "", one.to,
+                               one.established ? "up" : one.state, since),
+                   one.established ? "#2f8f5b" : "#c8322f"});
+  }
   return out;
 }
 
@@ -140,7 +131,7 @@ class Drawing {
         "<text x=\"{2}\" y=\"34\" font-size=\"19\" font-weight=\"bold\" fill=\"#1d2733\">lab "
         "{3}</text>\n"
         "{4}</svg>\n",
-        width_, height_, kMargin, escape(p_.name), out_);
+        width_, height_, kMargin, xml_escape(p_.name), out_);
   }
 
  private:
@@ -254,7 +245,7 @@ class Drawing {
             std::string_view more = "") {
     out_ +=
         fmt::format("<text x=\"{:.0f}\" y=\"{:.0f}\" font-size=\"{}\" fill=\"{}\" {}>{}</text>\n",
-                    x, y, size, color, more, escape(what));
+                    x, y, size, color, more, xml_escape(what));
   }
   void rectangle(const Box& box, std::string_view fill, std::string_view stroke, double radius,
                  double stroke_width = 1.2) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "jsonio/json.h"
 #include "lab/block_routes.h"
 
 namespace caracal::lab {
@@ -46,6 +47,34 @@ TEST(Picture, TextNamesEverything) {
   EXPECT_THAT(text, HasSubstr("the agent is away"));
   EXPECT_THAT(text, HasSubstr("bgp     r1 Active"));
   EXPECT_THAT(text, HasSubstr("fault: link node2 is cut"));
+}
+
+// What a node's agent tells of its own sessions goes before what others see of them.
+TEST(Picture, SessionsOfANode) {
+  const auto status = jsonio::parse(R"({"network": {"bgp": {"peers": [
+      {"name": "Mesh_10_64_1_12", "peer": "node2", "address": "10.64.1.12", "up": true,
+       "kind": "node-to-node mesh", "state": "Established", "since": "2026-01-02 03:04:05.678"},
+      {"name": "Global_10_64_1_1", "peer": "", "address": "10.64.1.1", "up": false,
+       "kind": "global", "state": "Active", "since": "2026-01-02 03:04:06.789",
+       "whyNotUp": "10.64.1.1 does not answer"},
+      {"name": "Global_9_9_9_9", "peer": "", "address": "9.9.9.9", "up": false,
+       "kind": "global", "state": "Connect"}]}}})");
+  ASSERT_TRUE(status);
+  Picture picture = two_nodes();
+  picture.nodes[0].sessions = read_sessions("node1", *status, {{"10.64.1.1", "r1"}});
+  ASSERT_EQ(picture.nodes[0].sessions.size(), 3U);
+  const std::string text = picture_text(picture, {});
+  EXPECT_THAT(text, HasSubstr("bgp     node2 10.64.1.12 (node-to-node mesh): Established since "
+                              "2026-01-02 03:04:05\n"));
+  EXPECT_THAT(text, HasSubstr("bgp     r1 10.64.1.1 (global): Active since 2026-01-02 03:04:06; "
+                              "10.64.1.1 does not answer\n"));
+  EXPECT_THAT(text, HasSubstr("bgp     9.9.9.9 (global): Connect\n"));
+  const std::string svg = picture_svg(picture);
+  EXPECT_THAT(svg, HasSubstr("bgp    node2 up since 03:04:05"));
+  EXPECT_THAT(svg, HasSubstr("       r1 Active since 03:04:06"));
+  const json::value drawn = to_json(picture);
+  EXPECT_EQ(drawn.at("nodes").at(0).at("sessions").at(1).at("whyNotUp").as_string(),
+            "10.64.1.1 does not answer");
 }
 
 TEST(Picture, SvgIsWellFormedAndHoldsTheSame) {

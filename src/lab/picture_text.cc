@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "lab/picture.h"
 
 namespace caracal::lab {
@@ -7,6 +10,7 @@ namespace {
 
 constexpr size_t kPodsShown = 4;
 constexpr size_t kRoutesShown = 8;
+constexpr size_t kSessionsShown = 8;
 
 std::string listed(const std::vector<std::string>& values, size_t shown) {
   std::string out;
@@ -36,6 +40,26 @@ std::vector<std::string> sessions_of(const Picture& picture, const std::string& 
   return out;
 }
 
+// A node's own: peer, state, since when, and why not.
+std::vector<std::string> own_sessions(const PictureNode& node, const cli::Style& style) {
+  std::vector<std::string> out;
+  for (size_t i = 0; i < node.sessions.size(); ++i) {
+    if (i == kSessionsShown) {
+      const auto up = std::count_if(node.sessions.begin(), node.sessions.end(),
+                                    [](const PictureSession& one) { return one.established; });
+      out.push_back(fmt::format("        and {} more; {} of {} are up", node.sessions.size() - i,
+                                up, node.sessions.size()));
+      break;
+    }
+    const PictureSession& one = node.sessions[i];
+    out.push_back(fmt::format(
+        "bgp     {}{} ({}): {}{}{}{}{}", one.to, one.to == one.address ? "" : " " + one.address,
+        one.kind, one.established ? style.green : style.red, one.state, style.reset,
+        one.since.empty() ? "" : " since " + one.since, one.why.empty() ? "" : "; " + one.why));
+  }
+  return out;
+}
+
 Entry node_entry(const Picture& picture, const PictureNode& node, const cli::Style& style) {
   Entry out;
   const bool ready = node.state == "ready";
@@ -56,13 +80,29 @@ Entry node_entry(const Picture& picture, const PictureNode& node, const cli::Sty
     }
     out.lines.push_back("route   " + route_text(node.routes[i]));
   }
-  for (std::string& line : sessions_of(picture, node.name)) out.lines.push_back(std::move(line));
+  // Without an answer of its agent: what its sockets and its peers show.
+  for (std::string& line :
+       node.sessions.empty() ? sessions_of(picture, node.name) : own_sessions(node, style))
+    out.lines.push_back(std::move(line));
   return out;
 }
 
 json::array texts(const std::vector<std::string>& values) {
   json::array out;
   for (const std::string& value : values) out.emplace_back(json::string(value));
+  return out;
+}
+
+json::object session_json(const PictureSession& session) {
+  json::object out{{"from", session.from},
+                   {"to", session.to},
+                   {"address", session.address},
+                   {"established", session.established},
+                   {"state", session.state}};
+  for (const auto& [name, value] :
+       {std::pair("kind", &session.kind), {"since", &session.since}, {"whyNotUp", &session.why}}) {
+    if (!value->empty()) out[name] = *value;
+  }
   return out;
 }
 
@@ -141,6 +181,8 @@ json::value to_json(const Picture& picture) {
                                     {"path", route.path},
                                     {"bgp", route.bgp}});
     }
+    json::array own;
+    for (const PictureSession& session : node.sessions) own.push_back(session_json(session));
     json::object annotations;
     for (const auto& [key, value] : node.annotations) annotations[key] = value;
     nodes.push_back(json::object{{"name", node.name},
@@ -152,15 +194,10 @@ json::value to_json(const Picture& picture) {
                                  {"pods", texts(node.pods)},
                                  {"tunnels", tunnels},
                                  {"routes", routes},
+                                 {"sessions", own},
                                  {"annotations", annotations}});
   }
-  for (const PictureSession& session : picture.sessions) {
-    sessions.push_back(json::object{{"from", session.from},
-                                    {"to", session.to},
-                                    {"address", session.address},
-                                    {"established", session.established},
-                                    {"state", session.state}});
-  }
+  for (const PictureSession& session : picture.sessions) sessions.push_back(session_json(session));
   return {{"name", picture.name},
           {"api", picture.api},
           {"outside", texts(picture.outside)},

@@ -1,5 +1,6 @@
 // Plan: every name, path and address of one lab, computed from its topology and the fabric's
-// prefixes.
+// prefixes. A value; made by `lab up`, kept in the lab's folder, read by everything else of the
+// lab.
 //
 //   host namespace                crl-LAB-fabric              crl-LAB-node1        crl-LAB-dev.pod1
 //   caracal-apiserver                                          caracal-agent        pod process

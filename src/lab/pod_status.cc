@@ -6,6 +6,8 @@
 #include <atomic>
 #include <chrono>
 
+#include "lab/condition.h"
+
 namespace caracal::lab {
 namespace {
 
@@ -16,20 +18,10 @@ json::array address_list(const std::vector<net::IpAddr>& addresses) {
   return out;
 }
 
-json::object make_condition(std::string_view type, bool on, std::string_view reason,
-                            const json::value& old_status, const std::string& now) {
-  const std::string_view status = on ? "True" : "False";
-  std::string since = now;
-  for (const json::value& old : jsonio::get_array(old_status, {"conditions"})) {
-    if (jsonio::get_string(old, {"type"}) == type &&
-        jsonio::get_string(old, {"status"}) == status) {
-      since = jsonio::get_string(old, {"lastTransitionTime"}, now);
-    }
-  }
-  json::object out{{"type", type},
-                   {"status", status},
-                   {"lastProbeTime", nullptr},
-                   {"lastTransitionTime", since}};
+json::object pod_condition(std::string_view type, bool on, std::string_view reason,
+                           const json::value& old_status, const std::string& now) {
+  json::object out = make_condition(type, on, old_status, now);
+  out["lastProbeTime"] = nullptr;
   if (!on && !reason.empty()) out["reason"] = reason;
   return out;
 }
@@ -75,10 +67,10 @@ json::value make_pod_status(const PodSpec& pod, const PodCondition& condition,
                                                            : "Running";
   const std::string_view not_ready = done ? "PodCompleted" : "ContainersNotReady";
   status["conditions"] =
-      json::array{make_condition("Initialized", true, "", old_status, now),
-                  make_condition("Ready", running, not_ready, old_status, now),
-                  make_condition("ContainersReady", running, not_ready, old_status, now),
-                  make_condition("PodScheduled", true, "", old_status, now)};
+      json::array{pod_condition("Initialized", true, "", old_status, now),
+                  pod_condition("Ready", running, not_ready, old_status, now),
+                  pod_condition("ContainersReady", running, not_ready, old_status, now),
+                  pod_condition("PodScheduled", true, "", old_status, now)};
   if (!condition.message.empty() && condition.phase == Phase::kFailed)
     status["message"] = condition.message;
   if (!condition.host_addresses.empty()) {

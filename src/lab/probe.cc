@@ -1,8 +1,6 @@
 #include "lab/probe.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -13,6 +11,7 @@
 #include <map>
 
 #include "lab/answer_capture.h"
+#include "net/socket_address.h"
 #include "netlink/network_namespace.h"
 
 namespace caracal::lab {
@@ -28,22 +27,6 @@ constexpr std::array<std::pair<Outcome, std::string_view>, 6> kOutcomeNames = {{
     {Outcome::kUnsupported, "unsupported"},
     {Outcome::kFailed, "failed"},
 }};
-
-socklen_t fill(sockaddr_storage& storage, const net::IpAddr& address, uint16_t port) {
-  storage = {};
-  if (address.is_v4()) {
-    auto* v4 = reinterpret_cast<sockaddr_in*>(&storage);
-    v4->sin_family = AF_INET;
-    v4->sin_port = htons(port);
-    std::memcpy(&v4->sin_addr, address.data(), 4);
-    return sizeof *v4;
-  }
-  auto* v6 = reinterpret_cast<sockaddr_in6*>(&storage);
-  v6->sin6_family = AF_INET6;
-  v6->sin6_port = htons(port);
-  std::memcpy(&v6->sin6_addr, address.data(), 16);
-  return sizeof *v6;
-}
 
 Observation from_errno(int error) {
   switch (error) {
@@ -152,7 +135,7 @@ std::optional<Outcome> parse_outcome(std::string_view text) {
 
 Result<Attempt> begin_attempt(const Probe& probe) {
   CARACAL_ASSIGN(const auto ns, netlink::NetworkNamespace::open(probe.netns));
-  const int family = probe.destination.is_v4() ? AF_INET : AF_INET6;
+  const int family = net::socket_family(probe.destination.family());
   const bool udp = probe.protocol == net::kUdp;
   Attempt attempt;
   const Status made = ns.run([&]() -> Status {
@@ -172,25 +155,19 @@ Result<Attempt> begin_attempt(const Probe& probe) {
     const linger now{1, 0};
     ::setsockopt(attempt.fd.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
   }
-  sockaddr_storage address;
   if (probe.source) {
-    const socklen_t length = fill(address, *probe.source, 0);
-    if (::bind(attempt.fd.get(), reinterpret_cast<const sockaddr*>(&address), length) != 0) {
+    const net::SocketAddress source(*probe.source, 0);
+    if (::bind(attempt.fd.get(), source.get(), source.size()) != 0) {
       return fail_errno(errno, "send from " + probe.source->to_string());
     }
   }
-  const socklen_t length = fill(address, probe.destination, probe.port);
-  if (::connect(attempt.fd.get(), reinterpret_cast<const sockaddr*>(&address), length) != 0 &&
-      errno != EINPROGRESS) {
+  const net::SocketAddress to(probe.destination, probe.port);
+  if (::connect(attempt.fd.get(), to.get(), to.size()) != 0 && errno != EINPROGRESS) {
     attempt.error = errno;
   }
-  sockaddr_storage local{};
-  socklen_t local_length = sizeof local;
-  if (::getsockname(attempt.fd.get(), reinterpret_cast<sockaddr*>(&local), &local_length) == 0) {
-    attempt.local_port = ntohs(local.ss_family == AF_INET
-                                   ? reinterpret_cast<const sockaddr_in*>(&local)->sin_port
-                                   : reinterpret_cast<const sockaddr_in6*>(&local)->sin6_port);
-  }
+  net::SocketAddress local;
+  if (::getsockname(attempt.fd.get(), local.get(), local.room()) == 0)
+    attempt.local_port = local.port();
   return attempt;
 }
 

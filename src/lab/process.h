@@ -1,7 +1,7 @@
 // Processes of a lab: long-lived children that outlive the program which started them, found again
 // by a record (pid and start time, so that a reused pid is never taken for ours) or by what marks
 // them: the environment variable CARACAL_LAB_PROCESS, or standing in one of the lab's network
-// namespaces.
+// namespaces. Blocking; any thread.
 #pragma once
 
 #include <sys/types.h>

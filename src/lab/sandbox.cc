@@ -16,7 +16,7 @@
 namespace caracal::lab {
 namespace {
 
-constexpr std::chrono::seconds kPodStart{10};
+constexpr std::chrono::seconds kPodStart{60};
 
 Result<CniRuntime> runtime_of_node(const Paths& paths, const Plan& plan, const std::string& node) {
   const std::string path = paths.node_conflist(node);

@@ -1,6 +1,6 @@
 // The supervisor of a lab, `caracal lab run`: one daemon that plays scheduler, kubelets, container
 // runtime and DaemonSet for the lab's nodes, until SIGTERM. Pods and agents outlive it; the next
-// one adopts them.
+// one adopts them. One loop; run_supervisor() returns when it ends.
 #pragma once
 
 #include <string>

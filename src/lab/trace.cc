@@ -14,7 +14,7 @@
 namespace caracal::lab {
 namespace {
 
-constexpr std::chrono::milliseconds kFlowLogTime{1'500};
+constexpr std::chrono::milliseconds kFlowLogTime{10'000};
 constexpr size_t kMarkLength = 16;
 
 struct Place {
@@ -183,6 +183,44 @@ void diagnose(Trace& trace, const Lab& lab, const std::vector<Place>& places,
   }
 }
 
+// How the probe is known again; where it starts is told by its namespace.
+ProbeSignature make_signature(const Trace& trace, const TraceRequest& request,
+                              const std::vector<Place>& places) {
+  ProbeSignature out;
+  out.protocol = trace.protocol;
+  out.port = request.port;
+  for (size_t i = 0; i < places.size(); ++i) {
+    if (places[i].where.netns == request.from.netns) out.place = i;
+  }
+  if (trace.protocol != net::kTcp) {
+    std::random_device random;
+    out.mark = {'c', 'a', 'r', 'a', 'c', 'a', 'l', ' '};
+    while (out.mark.size() < kMarkLength)
+      out.mark.push_back(static_cast<uint8_t>('a' + random() % 26));
+  }
+  return out;
+}
+
+// Whether the probe came in where the destination address is, and what came back.
+void note_arrival(Trace& trace, const Journey& journey, const std::vector<Place>& places,
+                  const std::string& end, size_t start) {
+  for (const Sighting& s : journey.probe) {
+    const Place& place = places[s.place];
+    const bool at_end = (!end.empty() && place.where.netns == end) || place.kind == "pod";
+    if (at_end && !s.outgoing && s.place != start) trace.delivered = true;
+  }
+  if (!journey.answer.empty() && journey.answer.front().outgoing) trace.delivered = true;
+  if (!journey.answer.empty()) {
+    trace.answer = fmt::format("{} from {}", answer_text(journey.answer.back()),
+                               journey.answer.back().source.to_string());
+  } else if (!journey.errors.empty()) {
+    const Sighting& e = journey.errors.back();
+    trace.answer = fmt::format("ICMP{} type {} code {} from {}", e.source.is_v6() ? "v6" : "",
+                               e.icmp_type, e.icmp_code, e.source.to_string());
+    if (trace.outcome == Outcome::kSilent) trace.outcome = Outcome::kUnreachable;
+  }
+}
+
 }  // namespace
 
 Result<Trace> run_trace(const Lab& lab, const model::World& world, const TraceRequest& request) {
@@ -214,21 +252,10 @@ Result<Trace> run_trace(const Lab& lab, const model::World& world, const TraceRe
   Probe probe{request.from.netns, std::nullopt, *destination, trace.protocol, request.port};
   if (request.from.bind_source) probe.source = source;
 
-  std::vector<Place> places = places_of(lab, world, request.from, request.to);
+  const std::vector<Place> places = places_of(lab, world, request.from, request.to);
   std::vector<CapturePlace> where;
-  ProbeSignature signature;
-  signature.protocol = trace.protocol;
-  signature.port = request.port;
-  for (size_t i = 0; i < places.size(); ++i) {
-    if (places[i].where.netns == request.from.netns) signature.place = i;
-    where.push_back(places[i].where);
-  }
-  if (trace.protocol != net::kTcp) {
-    std::random_device random;
-    signature.mark = {'c', 'a', 'r', 'a', 'c', 'a', 'l', ' '};
-    while (signature.mark.size() < kMarkLength)
-      signature.mark.push_back(static_cast<uint8_t>('a' + random() % 26));
-  }
+  for (const Place& place : places) where.push_back(place.where);
+  ProbeSignature signature = make_signature(trace, request, places);
   CARACAL_ASSIGN(PacketCapture capture, PacketCapture::open(where));
   const auto since = std::chrono::system_clock::now() - std::chrono::milliseconds(1);
   CARACAL_ASSIGN(Shot shot, shoot(capture, probe, signature.mark, request.timeout));
@@ -241,23 +268,7 @@ Result<Trace> run_trace(const Lab& lab, const model::World& world, const TraceRe
   const Journey journey = follow(std::move(shot.packets), signature);
   trace.there = hops_of(journey.probe, places);
   trace.back = hops_of(journey.answer.empty() ? journey.errors : journey.answer, places);
-  // Delivered: it came in where the destination address is.
-  const std::string end = request.to.netns;
-  for (const Sighting& s : journey.probe) {
-    const Place& place = places[s.place];
-    const bool at_end = (!end.empty() && place.where.netns == end) || place.kind == "pod";
-    if (at_end && !s.outgoing && s.place != signature.place) trace.delivered = true;
-  }
-  if (!journey.answer.empty() && journey.answer.front().outgoing) trace.delivered = true;
-  if (!journey.answer.empty()) {
-    trace.answer = fmt::format("{} from {}", answer_text(journey.answer.back()),
-                               journey.answer.back().source.to_string());
-  } else if (!journey.errors.empty()) {
-    const Sighting& e = journey.errors.back();
-    trace.answer = fmt::format("ICMP{} type {} code {} from {}", e.source.is_v6() ? "v6" : "",
-                               e.icmp_type, e.icmp_code, e.source.to_string());
-    if (trace.outcome == Outcome::kSilent) trace.outcome = Outcome::kUnreachable;
-  }
+  note_arrival(trace, journey, places, request.to.netns, signature.place);
   const Verdicts verdicts = verdicts_of(world, request, journey, trace);
   note_verdicts(trace, verdicts);
   const bool answered = trace.outcome == Outcome::kOpen || trace.outcome == Outcome::kRefused;

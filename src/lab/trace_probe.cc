@@ -1,6 +1,5 @@
 #include "lab/trace_probe.h"
 
-#include <arpa/inet.h>
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>
@@ -11,8 +10,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 
+#include "net/socket_address.h"
 #include "netlink/network_namespace.h"
 
 namespace caracal::lab {
@@ -39,20 +38,6 @@ std::vector<uint8_t> make_echo(bool v4, uint16_t id, const std::vector<uint8_t>&
   return out;
 }
 
-socklen_t fill(sockaddr_storage& storage, const net::IpAddr& address) {
-  storage = {};
-  if (address.is_v4()) {
-    auto* v4 = reinterpret_cast<sockaddr_in*>(&storage);
-    v4->sin_family = AF_INET;
-    std::memcpy(&v4->sin_addr, address.data(), 4);
-    return sizeof *v4;
-  }
-  auto* v6 = reinterpret_cast<sockaddr_in6*>(&storage);
-  v6->sin6_family = AF_INET6;
-  std::memcpy(&v6->sin6_addr, address.data(), 16);
-  return sizeof *v6;
-}
-
 struct Sent {
   UniqueFd fd;
   int error = 0;  // the kernel would not even send it
@@ -68,14 +53,13 @@ Result<Sent> send_echo(const Probe& probe, const std::vector<uint8_t>& mark) {
                            v4 ? static_cast<int>(IPPROTO_ICMP) : static_cast<int>(IPPROTO_ICMPV6)));
     return sent.fd ? Status() : Status(fail_errno(errno, "raw socket"));
   }));
-  sockaddr_storage address;
   if (probe.source) {
-    const socklen_t length = fill(address, *probe.source);
-    if (::bind(sent.fd.get(), reinterpret_cast<const sockaddr*>(&address), length) != 0)
+    const net::SocketAddress source(*probe.source, 0);
+    if (::bind(sent.fd.get(), source.get(), source.size()) != 0)
       return fail_errno(errno, "send from " + probe.source->to_string());
   }
-  const socklen_t length = fill(address, probe.destination);
-  if (::connect(sent.fd.get(), reinterpret_cast<const sockaddr*>(&address), length) != 0) {
+  const net::SocketAddress to(probe.destination, 0);
+  if (::connect(sent.fd.get(), to.get(), to.size()) != 0) {
     sent.error = errno;
     return sent;
   }

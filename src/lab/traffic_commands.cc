@@ -7,7 +7,6 @@
 #include "base/file.h"
 #include "cli/output.h"
 #include "cli/policy_explain.h"
-#include "cli/world_loader.h"
 #include "lab/demo.h"
 #include "lab/embedded_examples.h"
 #include "lab/lab.h"
@@ -18,20 +17,6 @@
 
 namespace caracal::lab {
 namespace {
-
-struct Present {
-  Lab lab;
-  model::World world;
-};
-
-Result<Present> look_at(const std::string& name) {
-  CARACAL_ASSIGN(Lab lab, find_lab(name));
-  CARACAL_ASSIGN(kube::ClusterAccess access, access_of(lab));
-  kube::BlockingClient client(std::move(access));
-  CARACAL_ASSIGN(cli::LoadedWorld loaded, cli::load_world(client));
-  for (const std::string& warning : loaded.warnings) fmt::print(stderr, "warning: {}\n", warning);
-  return Present{std::move(lab), std::move(loaded.world)};
-}
 
 struct ProbeCommand {
   std::string name = "lab", ns = "default", from, to, port, format = "table";
@@ -172,12 +157,6 @@ std::string check_port(const std::string& text) {
   return port->port ? "" : "\"" + text + "\": must be PORT or PROTOCOL/PORT, such as 80 or UDP/53";
 }
 
-void add_format(CLI::App& command, std::string& format) {
-  command.add_option("-o,--output", format, "table, json or yaml")
-      ->check(CLI::IsMember({"table", "json", "yaml"}))
-      ->capture_default_str();
-}
-
 }  // namespace
 
 void add_traffic_commands(CLI::App& group, cli::Action& chosen) {
@@ -192,24 +171,13 @@ void add_traffic_commands(CLI::App& group, cli::Action& chosen) {
         "Exit status: 0 open, 1 otherwise.",
         [options] { return probe(*options); });
     add_name_option(*command, options->name);
-    command
-        ->add_option(
-            "from", options->from,
-            "NAMESPACE/POD, POD, node/NAME, node-of:POD, other-node:POD or outside:ADDRESS")
-        ->required()
-        ->type_name("SRC");
-    command->add_option("to", options->to, "the same, or an address")->required()->type_name("DST");
+    add_end_options(*command, options->from, options->to, options->timeout);
     command->add_option("port", options->port, "80, UDP/53")
         ->required()
         ->type_name("[PROTO/]PORT")
         ->check(check_port);
-    command->add_option("-n,--namespace", options->ns, "namespace of pods named without one")
-        ->capture_default_str()
-        ->type_name("NAME");
-    command->add_option("--timeout", options->timeout, "how long to wait for an answer, in ms")
-        ->check(CLI::Range(10, 60000))
-        ->capture_default_str();
-    add_format(*command, options->format);
+    add_namespace_option(*command, options->ns);
+    add_format_option(*command, options->format);
   }
   {
     auto options = std::make_shared<MatrixCommand>();
@@ -227,7 +195,7 @@ void add_traffic_commands(CLI::App& group, cli::Action& chosen) {
     command->add_option("-n,--namespace", options->ns, "only pods of this namespace")
         ->type_name("NAME");
     command->add_flag("--nodes", options->nodes, "nodes and the outside client as sources, too");
-    add_format(*command, options->format);
+    add_format_option(*command, options->format);
   }
   {
     auto options = std::make_shared<DemoCommand>();
@@ -244,7 +212,7 @@ void add_traffic_commands(CLI::App& group, cli::Action& chosen) {
                      "another walk-through, in the form of examples/walkthrough.yaml")
         ->check(CLI::ExistingFile)
         ->type_name("FILE");
-    add_format(*command, options->format);
+    add_format_option(*command, options->format);
   }
 }
 

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/check.h"
+#include "base/xml.h"
 
 namespace caracal::manifests {
 namespace {
@@ -38,24 +39,6 @@ constexpr std::array kChecks = {
           "all that a rule matches is decided by rules before it",
           "remove the rule, or move it before the others"},
 };
-
-std::string xml_escape(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '&') {
-      out += "&amp;";
-    } else if (c == '<') {
-      out += "&lt;";
-    } else if (c == '>') {
-      out += "&gt;";
-    } else if (c == '"') {
-      out += "&quot;";
-    } else if (static_cast<unsigned char>(c) >= 0x20 || c == '\n' || c == '\t') {
-      out += c;  // other control characters cannot be in XML
-    }
-  }
-  return out;
-}
 
 std::string place_of(const Finding& finding) {
   if (!finding.source || finding.source->file.empty()) return {};

@@ -1,9 +1,12 @@
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "net/cidr.h"
 #include "net/ip_addr.h"
 #include "net/mac_addr.h"
 #include "net/protocol.h"
+#include "net/socket_address.h"
 
 namespace caracal::net {
 namespace {
@@ -72,6 +75,32 @@ TEST(MacAddr, RoundTrips) {
   EXPECT_EQ(MacAddr::parse("ee:EE:0f:00:01:10")->to_string(), "ee:ee:0f:00:01:10");
   EXPECT_FALSE(MacAddr::parse("ee:ee:ee:ee:ee"));
   EXPECT_FALSE(MacAddr::parse("ee:ee:ee:ee:ee:e"));
+}
+
+// What the kernel takes is what it tells.
+TEST(SocketAddress, GoesToTheKernelAndBack) {
+  EXPECT_EQ(SocketAddress().family(), AF_UNSPEC);
+  for (const char* text : {"127.0.0.1", "::1"}) {
+    const SocketAddress any_port(*IpAddr::parse(text), 0);
+    EXPECT_EQ(any_port.family(), socket_family(any_port.address().family()));
+    const int server = ::socket(any_port.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    const int client = ::socket(any_port.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    ASSERT_EQ(::bind(server, any_port.get(), any_port.size()), 0) << text;
+    SocketAddress bound;
+    ASSERT_EQ(::getsockname(server, bound.get(), bound.room()), 0);
+    EXPECT_EQ(bound.address().to_string(), text);
+    EXPECT_NE(bound.port(), 0);
+    EXPECT_EQ(bound.size(), any_port.size());
+    const SocketAddress to(*IpAddr::parse(text), bound.port());
+    ASSERT_EQ(::sendto(client, "a", 1, 0, to.get(), to.size()), 1);
+    SocketAddress from;
+    char byte = 0;
+    ASSERT_EQ(::recvfrom(server, &byte, 1, 0, from.get(), from.room()), 1);
+    EXPECT_EQ(from.address(), to.address());
+    EXPECT_NE(from.port(), to.port());
+    ::close(server);
+    ::close(client);
+  }
 }
 
 }  // namespace

@@ -1,8 +1,6 @@
 #include "telemetry/http_endpoint.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,6 +13,7 @@
 #include "base/send_pending.h"
 #include "base/strings.h"
 #include "net/ip_addr.h"
+#include "net/socket_address.h"
 
 namespace caracal::telemetry {
 namespace {
@@ -23,7 +22,7 @@ constexpr size_t kMaxConnections = 64;
 constexpr size_t kMaxRequest = 8192;
 constexpr event::Duration kIdle{15'000};  // a silent connection is closed
 
-Result<sockaddr_storage> parse_listen(const std::string& text) {
+Result<net::SocketAddress> parse_listen(const std::string& text) {
   const size_t colon = text.rfind(':');
   const auto port = colon == std::string::npos
                         ? std::nullopt
@@ -37,19 +36,7 @@ Result<sockaddr_storage> parse_listen(const std::string& text) {
     return fail(Errc::kInvalid, "listen address \"" + text +
                                     "\": must be ADDRESS:PORT, as 127.0.0.1:9091 or [::1]:9091");
   }
-  sockaddr_storage storage{};
-  if (address->is_v4()) {
-    auto* in = reinterpret_cast<sockaddr_in*>(&storage);
-    in->sin_family = AF_INET;
-    in->sin_port = htons(static_cast<uint16_t>(*port));
-    std::memcpy(&in->sin_addr, address->data(), 4);
-  } else {
-    auto* in6 = reinterpret_cast<sockaddr_in6*>(&storage);
-    in6->sin6_family = AF_INET6;
-    in6->sin6_port = htons(static_cast<uint16_t>(*port));
-    std::memcpy(&in6->sin6_addr, address->data(), 16);
-  }
-  return storage;
+  return net::SocketAddress(*address, static_cast<uint16_t>(*port));
 }
 
 bool same_word(std::string_view a, std::string_view b) {
@@ -202,17 +189,16 @@ struct HttpEndpoint::Impl {
 Result<std::unique_ptr<HttpEndpoint>> HttpEndpoint::start(event::Loop& loop,
                                                           const std::string& listen,
                                                           Sources sources) {
-  CARACAL_ASSIGN(const sockaddr_storage address, parse_listen(listen));
+  CARACAL_ASSIGN(const net::SocketAddress address, parse_listen(listen));
   const auto failed = [&listen] {
     return fail(Errc::kUnavailable, "listen on " + listen + ": " + std::strerror(errno));
   };
   auto impl = std::make_unique<Impl>(loop, std::move(sources));
-  impl->listener.reset(::socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  impl->listener.reset(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!impl->listener) return failed();
   const int one = 1;
   (void)::setsockopt(impl->listener.get(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  const socklen_t size = address.ss_family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
-  if (::bind(impl->listener.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0 ||
+  if (::bind(impl->listener.get(), address.get(), address.size()) != 0 ||
       ::listen(impl->listener.get(), 64) != 0) {
     return failed();
   }
@@ -226,13 +212,9 @@ HttpEndpoint::HttpEndpoint(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) 
 HttpEndpoint::~HttpEndpoint() = default;
 
 uint16_t HttpEndpoint::port() const {
-  sockaddr_storage address{};
-  socklen_t size = sizeof address;
-  if (::getsockname(impl_->listener.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0)
-    return 0;
-  return ntohs(address.ss_family == AF_INET
-                   ? reinterpret_cast<const sockaddr_in*>(&address)->sin_port
-                   : reinterpret_cast<const sockaddr_in6*>(&address)->sin6_port);
+  net::SocketAddress address;
+  const bool known = ::getsockname(impl_->listener.get(), address.get(), address.room()) == 0;
+  return known ? address.port() : uint16_t{0};
 }
 
 }  // namespace caracal::telemetry

@@ -1,6 +1,5 @@
 #include "telemetry/metrics.h"
 
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -10,6 +9,7 @@
 #include <thread>
 
 #include "base/fd.h"
+#include "net/socket_address.h"
 #include "telemetry/http_endpoint.h"
 
 namespace caracal::telemetry {
@@ -38,12 +38,8 @@ TEST(Metrics, RendersPrometheusText) {
 
 std::string get(uint16_t port, const std::string& path) {
   const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
-    return "no connection";
+  const net::SocketAddress address(net::IpAddr::v4(INADDR_LOOPBACK), port);
+  if (::connect(fd.get(), address.get(), address.size()) != 0) return "no connection";
   const std::string request = "GET " + path + " HTTP/1.0\r\n\r\n";
   if (::write(fd.get(), request.data(), request.size()) < 0) return "no request";
   std::string answer;
