@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/sha1.h"
+#include "base/xml.h"
 
 namespace caracal {
 namespace {
@@ -24,6 +25,11 @@ TEST(ParseDecimal, TakesDigitsOnlyAndHonoursTheMaximum) {
     EXPECT_EQ(parse_decimal(bad), std::nullopt) << bad;
   }
   EXPECT_EQ(parse_decimal("65536", 65535), std::nullopt);
+}
+
+TEST(XmlEscape, LeavesNothingThatEndsTheText) {
+  EXPECT_EQ(xml_escape("a<b>&\"c\" \xc3\xa9\n"), "a&lt;b&gt;&amp;&quot;c&quot; \xc3\xa9\n");
+  EXPECT_EQ(xml_escape(std::string_view("\0\x1b[1m\t", 6)), "[1m\t");
 }
 
 TEST(Sha1, MatchesTheStandardsVector) {

@@ -30,6 +30,29 @@ Result<Pipe> make_pipe() {
   return Pipe{UniqueFd(fds[0]), UniqueFd(fds[1])};
 }
 
+// write() to a pipe nobody may read any more: EPIPE instead of SIGPIPE, without a word to the other
+// threads (the disposition of a signal is the whole process's). A SIGPIPE of a write is pending for
+// the thread that wrote, so it is taken here, unless one was waiting before.
+ssize_t write_without_sigpipe(int fd, const char* data, size_t size) {
+  sigset_t pipe;
+  ::sigemptyset(&pipe);
+  ::sigaddset(&pipe, SIGPIPE);
+  sigset_t pending;
+  ::sigpending(&pending);
+  sigset_t before;
+  ::pthread_sigmask(SIG_BLOCK, &pipe, &before);
+  const ssize_t written = ::write(fd, data, size);
+  const int error = errno;
+  if (written < 0 && error == EPIPE && ::sigismember(&pending, SIGPIPE) == 0) {
+    const timespec now{};
+    while (::sigtimedwait(&pipe, nullptr, &now) < 0 && errno == EINTR) {
+    }
+  }
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  errno = error;
+  return written;
+}
+
 // Only async-signal-safe calls: the parent may have threads.
 [[noreturn]] void exec_child(const Command& command, char* const* argv, char* const* env, int in,
                              int out, int err, int failure) {
@@ -82,7 +105,11 @@ Result<CommandOutput> run(const Command& command) {
   failure.write.reset();
 
   int exec_error = 0;
-  if (::read(failure.read.get(), &exec_error, sizeof exec_error) == sizeof exec_error) {
+  ssize_t failed = 0;
+  do {
+    failed = ::read(failure.read.get(), &exec_error, sizeof exec_error);
+  } while (failed < 0 && errno == EINTR);
+  if (failed == sizeof exec_error) {
     ::waitpid(pid, nullptr, 0);
     return fail_errno(exec_error, "start " + command.argv.at(0));
   }
@@ -115,15 +142,9 @@ Result<CommandOutput> run(const Command& command) {
     drain(fds[0], out.read, output.out);
     drain(fds[1], err.read, output.err);
     if (in.write && fds[2].revents != 0) {
-      // A child that does not read its input is its own business: SIGPIPE is ignored, EPIPE ends
-      // it.
-      struct sigaction ignore {
-      }, old{};
-      ignore.sa_handler = SIG_IGN;
-      ::sigaction(SIGPIPE, &ignore, &old);
-      const ssize_t n =
-          ::write(in.write.get(), command.input.data() + written, command.input.size() - written);
-      ::sigaction(SIGPIPE, &old, nullptr);
+      // A child that does not read its input is its own business: EPIPE ends it.
+      const ssize_t n = write_without_sigpipe(in.write.get(), command.input.data() + written,
+                                              command.input.size() - written);
       if (n > 0) written += static_cast<size_t>(n);
       if (written == command.input.size() || (n < 0 && errno != EAGAIN && errno != EINTR))
         in.write.reset();

@@ -1,6 +1,12 @@
 #include "base/subprocess.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
+
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
 
 namespace caracal {
 namespace {
@@ -24,6 +30,25 @@ TEST(Run, SurvivesAChildThatDoesNotReadItsInput) {
   const auto result = run({.argv = {"true"}, .input = std::string(1 << 20, 'x')});
   ASSERT_TRUE(result);
   EXPECT_EQ(result->exit_code, 0);
+}
+
+// SIGPIPE has one disposition for all threads: changed around each write, it killed the program
+// when another thread put it back too early.
+TEST(Run, SurvivesSuchChildrenOfManyThreads) {
+  ::signal(SIGPIPE, SIG_DFL);
+  std::atomic<int> fine = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&fine] {
+      for (int i = 0; i < 10; ++i) {
+        // It reads a little, so that more than one write is needed.
+        const auto result = run({.argv = {"head", "-c", "1"}, .input = std::string(1 << 18, 'x')});
+        if (result && result->exit_code == 0 && result->out == "x") ++fine;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(fine, 40);
 }
 
 TEST(Run, ReportsAMissingProgram) {

@@ -25,7 +25,7 @@ using ::testing::ElementsAre;
 using ::testing::Pair;
 using namespace std::chrono_literals;
 
-constexpr Duration kLimit = 20s;
+constexpr Duration kLimit = 60s;
 
 struct Pipe {
   Pipe() {

@@ -1,7 +1,5 @@
 // The log groups as the kernel tells them.
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -12,6 +10,7 @@
 #include "dataplane/nft/log_groups.h"
 #include "flowlog/nflog_reader.h"
 #include "flowlog/packet.h"
+#include "net/socket_address.h"
 #include "netlink/network_namespace.h"
 
 namespace caracal::flowlog {
@@ -19,6 +18,9 @@ namespace {
 
 namespace nft = dataplane::nft;
 using netlink::NetworkNamespace;
+
+constexpr const char* kV4 = "127.0.0.1";
+constexpr const char* kV6 = "::1";
 
 class ReaderRootTest : public ::testing::Test {
  protected:
@@ -28,21 +30,11 @@ class ReaderRootTest : public ::testing::Test {
   }
   void TearDown() override { entered_.reset(); }
 
-  static void send(int family, uint16_t port) {
-    const UniqueFd fd(::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    sockaddr_in6 six{};
-    six.sin6_family = AF_INET6;
-    six.sin6_addr = in6addr_loopback;
-    six.sin6_port = htons(port);
-    sockaddr_in four{};
-    four.sin_family = AF_INET;
-    four.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    four.sin_port = htons(port);
+  static void send(const char* loopback, uint16_t port) {
+    const net::SocketAddress to(*net::IpAddr::parse(loopback), port);
+    const UniqueFd fd(::socket(to.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
     const std::string body(1000, 'x');
-    const bool v4 = family == AF_INET;
-    const auto* address =
-        v4 ? reinterpret_cast<const sockaddr*>(&four) : reinterpret_cast<const sockaddr*>(&six);
-    (void)::sendto(fd.get(), body.data(), body.size(), 0, address, v4 ? sizeof four : sizeof six);
+    (void)::sendto(fd.get(), body.data(), body.size(), 0, to.get(), to.size());
   }
 
   std::unique_ptr<NetworkNamespace> ns_;
@@ -66,12 +58,12 @@ TEST_F(ReaderRootTest, TellsWhatARuleLogs) {
   ASSERT_FALSE(second) << "two readers of one group";
   EXPECT_EQ(second.error().code, Errc::kConflict) << second.error().message;
 
-  send(AF_INET, 3999);  // not logged
-  for (uint16_t i = 0; i < 100; ++i) send(i % 2 == 0 ? AF_INET : AF_INET6, 4000 + i);
+  send(kV4, 3999);  // not logged
+  for (uint16_t i = 0; i < 100; ++i) send(i % 2 == 0 ? kV4 : kV6, 4000 + i);
   std::vector<Packet> packets;
   while (packets.size() < 100) {
     pollfd wait{reader->fd(), POLLIN, 0};
-    ASSERT_EQ(::poll(&wait, 1, 10'000), 1) << "got " << packets.size();
+    ASSERT_EQ(::poll(&wait, 1, 60'000), 1) << "got " << packets.size();
     const Status drained = reader->drain([&](const Capture& capture) {
       EXPECT_EQ(nft::parse_prefix(capture.prefix), mark);
       EXPECT_EQ(capture.in_index, 0u);
@@ -103,13 +95,13 @@ TEST_F(ReaderRootTest, CountsWhatIsLost) {
   auto reader = NflogReader::open(nft::kLoggedGroup);
   ASSERT_TRUE(reader) << reader.error().message;
   constexpr uint64_t kSent = 20'000;
-  for (uint64_t i = 0; i < kSent; ++i) send(AF_INET, 4000);
+  for (uint64_t i = 0; i < kSent; ++i) send(kV4, 4000);
   uint64_t got = 0;
   const auto count = [&](const Capture&) { ++got; };
   ASSERT_TRUE(reader->drain(count));
   // The numbers of later packets tell what is missing before them.
   for (int i = 0; i < 200 && got + reader->lost() < kSent; ++i) {
-    send(AF_INET, 4000);
+    send(kV4, 4000);
     pollfd wait{reader->fd(), POLLIN, 0};
     ::poll(&wait, 1, 1'000);
     ASSERT_TRUE(reader->drain(count));

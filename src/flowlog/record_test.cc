@@ -133,7 +133,7 @@ TEST(RecordFeed, KeepsTheLastAndAnswersWhoWaits) {
   ASSERT_EQ(answers.size(), 3u);
   EXPECT_EQ(answers[2].records.at(0).count, 6u);
   feed.wait(6, 10, event::Duration(1), keep);
-  EXPECT_TRUE(loop.run_until([&] { return answers.size() == 4; }, event::Duration(20'000)));
+  EXPECT_TRUE(loop.run_until([&] { return answers.size() == 4; }, event::Duration(60'000)));
   EXPECT_TRUE(answers[3].records.empty());
   EXPECT_EQ(answers[3].next, 6u);
   EXPECT_EQ(feed.waiting(), 0u);

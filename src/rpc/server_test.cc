@@ -60,12 +60,12 @@ TEST_F(ServerTest, AnswersSeveralRequestsOnAConnection) {
     auto client = Client::connect(path_);
     ASSERT_TRUE(client) << client.error().message;
     for (int i = 0; i < 3; ++i) {
-      const auto reply = client->call("m" + std::to_string(i), json::object{{"n", i}}, seconds(20));
+      const auto reply = client->call("m" + std::to_string(i), json::object{{"n", i}}, seconds(60));
       ASSERT_TRUE(reply) << reply.error().message;
       EXPECT_EQ(jsonio::get_string(reply->result, {"method"}), "m" + std::to_string(i));
     }
     const std::string big(3u << 20, 'x');
-    const auto reply = client->call("big", json::object{{"text", big}}, seconds(20));
+    const auto reply = client->call("big", json::object{{"text", big}}, seconds(60));
     ASSERT_TRUE(reply) << reply.error().message;
     EXPECT_EQ(jsonio::get_string(reply->result, {"params", "text"}).size(), big.size());
   });
@@ -81,8 +81,8 @@ TEST_F(ServerTest, AnswersLater) {
   });
   with_client([&] {
     std::thread other(
-        [&] { EXPECT_EQ(call_once(path_, "a", nullptr, seconds(20))->error->code, 11); });
-    EXPECT_EQ(call_once(path_, "b", nullptr, seconds(20))->error->code, 11);
+        [&] { EXPECT_EQ(call_once(path_, "a", nullptr, seconds(60))->error->code, 11); });
+    EXPECT_EQ(call_once(path_, "b", nullptr, seconds(60))->error->code, 11);
     other.join();
   });
 }
@@ -92,11 +92,11 @@ TEST_F(ServerTest, SaysWhatIsWrongWithARequest) {
   with_client([&] {
     auto client = Client::connect(path_);
     ASSERT_TRUE(client);
-    const auto reply = client->call("", nullptr, seconds(20));
+    const auto reply = client->call("", nullptr, seconds(60));
     ASSERT_TRUE(reply) << reply.error().message;
     EXPECT_EQ(reply->error->code, 6);
     EXPECT_THAT(reply->error->msg, ::testing::HasSubstr("request.method"));
-    const auto too_long = client->call("x", json::string(5u << 20, 'x'), seconds(20));
+    const auto too_long = client->call("x", json::string(5u << 20, 'x'), seconds(60));
     EXPECT_FALSE(too_long) << "the connection ends";
   });
 }
