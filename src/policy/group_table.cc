@@ -248,10 +248,10 @@ void GroupTable::rebuild_parts(GroupId id) {
     }
     splits.push_back({{id, interval.first.space, interval.first.port}, part->group});
   }
-  for (const auto& [key, target] : group.by_port->splits) {
+  for (const auto& before : group.by_port->splits) {
     const bool stays = std::any_of(splits.begin(), splits.end(),
-                                   [&](const auto& split) { return split.first == key; });
-    if (!stays) tables_.port_splits.erase(key);
+                                   [&](const auto& split) { return split.first == before.first; });
+    if (!stays) tables_.port_splits.erase(before.first);
   }
   for (const auto& [key, target] : splits) tables_.port_splits.set(key, target);
   group.by_port->splits = std::move(splits);

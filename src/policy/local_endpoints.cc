@@ -214,8 +214,8 @@ std::map<std::string, EndpointStatus> LocalEndpoints::statuses() const {
   for (const auto& [interface, record] : records_) {
     EndpointStatus& status = out[interface];
     status.pod = record.endpoint.pod;
-    const auto disposition = [&](model::Direction direction) {
-      const auto it = tables_.interfaces.live().find({desired_of(direction), interface});
+    const auto disposition = [this, &name = interface](model::Direction direction) {
+      const auto it = tables_.interfaces.live().find({desired_of(direction), name});
       return it == tables_.interfaces.live().end() ? desired::Disposition::kClosed
                                                    : it->second.disposition;
     };

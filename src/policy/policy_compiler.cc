@@ -39,7 +39,7 @@ bool RareConditions::empty() const {
 }
 
 const RareConditions& CompiledRule::more() const {
-  static const RareConditions kNone;
+  static const RareConditions kNone{};
   return rare ? *rare : kNone;
 }
 
