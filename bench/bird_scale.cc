@@ -67,6 +67,10 @@ class Wire {
     if (!make_directories(folder_ + "/p")) give_up("cannot make " + folder_);
   }
   ~Wire() {
+    // A daemon: its socket's peer is the process that forked it.
+    const auto text = read_file(folder_ + "/p/bird.pid");
+    if (const auto pid = text ? parse_decimal(trim(*text)) : std::nullopt)
+      ::kill(static_cast<pid_t>(*pid), SIGKILL);
     for (const char* side : {"n", "p"}) {
       if (const auto pid = bird_process(folder_ + "/" + side + "/bird.ctl")) ::kill(*pid, SIGKILL);
       [[maybe_unused]] const auto gone = run({.argv = {"ip", "netns", "del", ns(side)}});
@@ -108,7 +112,7 @@ class Wire {
                               kFirstPort)});
     if (!write_file_atomic(folder_ + "/p/bird.conf", text)) give_up("cannot write to " + folder_);
     must({.argv = {"ip", "netns", "exec", ns("p"), "bird", "-c", folder_ + "/p/bird.conf", "-s",
-                   folder_ + "/p/bird.ctl"}});
+                   folder_ + "/p/bird.ctl", "-P", folder_ + "/p/bird.pid"}});
   }
   size_t kernel_routes() const {
     const std::string routes =

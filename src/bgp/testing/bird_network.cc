@@ -130,10 +130,15 @@ void BirdNetwork::start_bird(const std::string& host, const std::string& config)
   const std::string at = folder_ + "/" + host;
   ASSERT_TRUE(make_directories(at));
   ASSERT_TRUE(write_file_atomic(at + "/bird.conf", config));
-  run_in(host, {"bird", "-c", at + "/bird.conf", "-s", at + "/bird.ctl"});  // a daemon
-  const auto pid = bird_process(at + "/bird.ctl");
-  ASSERT_TRUE(pid) << pid.error().message;
-  own_process(*pid);
+  run_in(host, {"bird", "-c", at + "/bird.conf", "-s", at + "/bird.ctl", "-P", at + "/bird.pid"});
+  // A daemon: the socket's peer is the process that forked it and has ended.
+  std::optional<uint64_t> pid;
+  ASSERT_TRUE(eventually([&] {
+    const auto text = read_file(at + "/bird.pid");
+    pid = text ? parse_decimal(trim(*text)) : std::nullopt;
+    return pid.has_value();
+  }));
+  own_process(static_cast<pid_t>(*pid));
 }
 
 void BirdNetwork::add_node(const std::string& name, const std::vector<std::string>& addresses) {
