@@ -119,12 +119,7 @@ void PolicyEdited(benchmark::State& state) {
   policy.selects.pods = Selector::requirement(Op::kIn, "app", {"app-0"});
   int round = 0;
   for (auto _ : state) {
-    model::Rule rule;
-    model::EndpointPeer peer;
-    peer.in_namespace = "ns-0";
-    peer.pods = Selector::requirement(Op::kIn, "app", {fmt::format("app-{}", round++ % 20)});
-    rule.peer.all_of = {{peer}};
-    policy.ingress = {rule};
+    edit(policy, round++);
     node.event(model::PolicyUpdate{policy.id, policy, {}});
   }
   node.report();

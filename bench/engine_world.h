@@ -55,6 +55,16 @@ inline model::Policy base_policy(const std::string& ns, const std::string& name)
   return policy;
 }
 
+// The policy's one rule is about pods of another app at each round.
+inline void edit(model::Policy& policy, int round) {
+  model::Rule rule;
+  model::EndpointPeer peer;
+  peer.in_namespace = "ns-0";
+  peer.pods = Selector::requirement(Op::kIn, "app", {fmt::format("app-{}", round % 20)});
+  rule.peer.all_of = {{peer}};
+  policy.ingress = {rule};
+}
+
 inline model::Pod pod_of(const std::string& ns, int number, int app, int instance) {
   model::Pod pod;
   pod.name = {ns, fmt::format("app-{}-7d9c5b6f4-{:05}", app, number)};

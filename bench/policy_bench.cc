@@ -189,12 +189,7 @@ void EditPolicyInBigCluster(benchmark::State& state) {
   int round = 0;
   Times times;
   for (auto _ : state) {
-    model::Rule rule;
-    model::EndpointPeer peer;
-    peer.in_namespace = "ns-0";
-    peer.pods = Selector::requirement(Op::kIn, "app", {fmt::format("app-{}", round++ % 20)});
-    rule.peer.all_of = {{peer}};
-    policy.ingress = {rule};
+    edit(policy, round++);
     const model::PolicyUpdate update{policy.id, policy, {}};
     times.run([&] {
       engine.apply(update);

@@ -376,18 +376,15 @@ TEST_F(WithFrr, TopOfRackRouterTellsAndIsTold) {
   add_nodes(2);
   net->add_host("tor", {"10.0.0.254/24"});
   net->run_in("tor", {"ip", "addr", "add", "172.20.0.1/32", "dev", "lo"});
-  start_frr("tor",
-            "router bgp 65000\n"
-            " bgp router-id 10.0.0.254\n"
-            " no bgp ebgp-requires-policy\n"
-            " neighbor 10.0.0.1 remote-as 64512\n"
-            " neighbor 10.0.0.1 password secret-of-the-rack\n"
-            " neighbor 10.0.0.2 remote-as 64512\n"
-            " neighbor 10.0.0.2 password secret-of-the-rack\n"
-            " address-family ipv4 unicast\n"
-            "  network 172.20.0.1/32\n"
-            "  maximum-paths 4\n"
-            " exit-address-family\n");
+  start_frr("tor", kRackRouter +
+                       " neighbor 10.0.0.1 remote-as 64512\n"
+                       " neighbor 10.0.0.1 password secret-of-the-rack\n"
+                       " neighbor 10.0.0.2 remote-as 64512\n"
+                       " neighbor 10.0.0.2 password secret-of-the-rack\n"
+                       " address-family ipv4 unicast\n"
+                       "  network 172.20.0.1/32\n"
+                       "  maximum-paths 4\n"
+                       " exit-address-family\n");
   model::BgpConfiguration common;
   common.name = "default";
   common.service_cluster_ips = {cidr("10.96.0.0/12")};

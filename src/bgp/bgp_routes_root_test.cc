@@ -104,16 +104,13 @@ TEST_F(WithFrr, FiltersByWhatRoutesCarry) {
 TEST_F(WithFrr, ServiceAddressesOfEveryKind) {
   add_nodes(2);
   net->add_host("tor", {"10.0.0.254/24"});
-  start_frr("tor",
-            "router bgp 65000\n"
-            " bgp router-id 10.0.0.254\n"
-            " no bgp ebgp-requires-policy\n"
-            " bgp bestpath as-path multipath-relax\n"
-            " neighbor 10.0.0.1 remote-as 64512\n"
-            " neighbor 10.0.0.2 remote-as 64512\n"
-            " address-family ipv4 unicast\n"
-            "  maximum-paths 4\n"
-            " exit-address-family\n");
+  start_frr("tor", kRackRouter +
+                       " bgp bestpath as-path multipath-relax\n"
+                       " neighbor 10.0.0.1 remote-as 64512\n"
+                       " neighbor 10.0.0.2 remote-as 64512\n"
+                       " address-family ipv4 unicast\n"
+                       "  maximum-paths 4\n"
+                       " exit-address-family\n");
   model::BgpConfiguration common = no_mesh();
   common.service_cluster_ips = {cidr("10.96.0.0/12")};
   common.service_external_ips = {cidr("203.0.113.0/24"), cidr("198.51.100.7/32")};
@@ -188,11 +185,7 @@ TEST_F(WithFrr, ServiceAddressesOfEveryKind) {
 TEST_F(WithFrr, CommunitiesOfAdvertisedPrefixes) {
   add_nodes(1);
   net->add_host("tor", {"10.0.0.254/24"});
-  start_frr("tor",
-            "router bgp 65000\n"
-            " bgp router-id 10.0.0.254\n"
-            " no bgp ebgp-requires-policy\n"
-            " neighbor 10.0.0.1 remote-as 64512\n");
+  start_frr("tor", kRackRouter + " neighbor 10.0.0.1 remote-as 64512\n");
   model::BgpConfiguration common = no_mesh();
   common.service_cluster_ips = {cidr("10.96.0.0/12")};
   common.prefix_advertisements = {{cidr("192.168.0.0/16"), {{{64512, 100}}, {{64512, 7, 8}}}},

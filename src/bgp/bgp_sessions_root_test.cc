@@ -60,14 +60,12 @@ TEST_F(WithFrr, BfdWithARouterOfTheRack) {
   net->add_host("tor", {"10.0.0.254/24"});
   net->run_in("tor", {"ip", "addr", "add", "172.20.0.1/32", "dev", "lo"});
   start_frr("tor",
-            "router bgp 65000\n"
-            " bgp router-id 10.0.0.254\n"
-            " no bgp ebgp-requires-policy\n"
-            " neighbor 10.0.0.1 remote-as 64512\n"
-            " neighbor 10.0.0.1 bfd\n"
-            " address-family ipv4 unicast\n"
-            "  network 172.20.0.1/32\n"
-            " exit-address-family\n",
+            kRackRouter +
+                " neighbor 10.0.0.1 remote-as 64512\n"
+                " neighbor 10.0.0.1 bfd\n"
+                " address-family ipv4 unicast\n"
+                "  network 172.20.0.1/32\n"
+                " exit-address-family\n",
             true);
   model::BgpPeer tor = peer_of("a", "10.0.0.254", 65000);
   tor.bfd = true;
@@ -243,13 +241,10 @@ TEST_F(BgpRoot, PodsThatSpeakBgp) {
 TEST_F(WithFrr, AsNumbersAndTimes) {
   add_nodes(3);
   net->add_host("tor", {"10.0.0.254/24"});
-  start_frr("tor",
-            "router bgp 65000\n"
-            " bgp router-id 10.0.0.254\n"
-            " no bgp ebgp-requires-policy\n"
-            " neighbor 10.0.0.1 remote-as 65011\n"
-            " neighbor 10.0.0.2 remote-as 65002\n"
-            " neighbor 10.0.0.2 password rack+of;signs{}\n");
+  start_frr("tor", kRackRouter +
+                       " neighbor 10.0.0.1 remote-as 65011\n"
+                       " neighbor 10.0.0.2 remote-as 65002\n"
+                       " neighbor 10.0.0.2 password rack+of;signs{}\n");
   model::BgpConfiguration of_b;
   of_b.name = "node.b";
   of_b.as_number = 65002;
@@ -285,12 +280,9 @@ TEST_F(WithFrr, AsNumbersAndTimes) {
 TEST_F(WithFrr, NextHopsAndOwnAsInThePath) {
   add_nodes(3);
   net->add_host("tor", {"10.0.0.254/24"});
-  start_frr("tor",
-            "router bgp 65000\n"
-            " bgp router-id 10.0.0.254\n"
-            " no bgp ebgp-requires-policy\n"
-            " neighbor 10.0.0.1 remote-as 64512\n"
-            " neighbor 10.0.0.3 remote-as 64512\n");
+  start_frr("tor", kRackRouter +
+                       " neighbor 10.0.0.1 remote-as 64512\n"
+                       " neighbor 10.0.0.3 remote-as 64512\n");
   // b - a - tor - c
   model::BgpPeer inside = peer("inside");
   inside.nodes = labels("name == 'a'");
